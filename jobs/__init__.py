@@ -1,0 +1,1 @@
+"""One thin program per job, for running from a checkout."""

@@ -1,0 +1,1 @@
+"""Scoring runs and the references beside them."""

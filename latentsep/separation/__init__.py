@@ -1,0 +1,1 @@
+"""Chunk plan, tape, seam-free join, refinement and the Separator."""

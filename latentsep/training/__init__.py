@@ -1,0 +1,1 @@
+"""Song generation, data, losses and the training loop. Without Ray."""
