@@ -1,0 +1,42 @@
+"""The command group, its exit codes, and nothing else. Imports neither torch nor Ray."""
+
+import sys
+
+import click
+
+from latentsep.cli.train import train
+from latentsep.errors import ConfigError, LatentsepError
+from latentsep.version import __version__
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+EXIT_INTERRUPTED = 75
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="latentsep")
+def cli() -> None:
+    """Separate the singing voice from music, one song or a whole catalogue."""
+
+
+cli.add_command(train)
+
+
+def main() -> None:
+    """Run the command line; errors made for the user become one line and an exit code."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ConfigError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(EXIT_CONFIG)
+    except LatentsepError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(EXIT_FAILED)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted; run the same command again to go on.", err=True)
+        sys.exit(EXIT_INTERRUPTED)

@@ -1,0 +1,61 @@
+"""What every codec offers."""
+
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """Waveform ``[item, channel, sample]`` <-> latents ``[item, latent_channel, frame]``.
+
+    A waveform of ``n`` hops gives ``n + extra_frames`` latent frames, and those give the ``n`` hops
+    back. Frame ``f`` depends on samples ``(f - reach_frames) * hop_samples`` up to
+    ``(f + 1 + reach_frames) * hop_samples`` only, and the other way round, so that a window with
+    that much context on both sides decodes to what the whole track would. Nothing above ``bandwidth_hz`` survives the
+    round trip.
+    """
+
+    sample_rate_hz: int
+    channels: int
+    hop_samples: int
+    latent_channels: int
+    extra_frames: int
+    reach_frames: int
+    bandwidth_hz: float
+
+    def encode(self, waveform: Tensor) -> Tensor:
+        """``[item, channel, sample]`` -> ``[item, latent_channel, frame]``, both float32.
+
+        Raises:
+            ValueError: the waveform's channels differ, or its length is not a multiple of the hop.
+        """
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """``[item, latent_channel, frame]`` -> ``[item, channel, sample]``, both float32.
+
+        Raises:
+            ValueError: the latents' channels are not this codec's.
+        """
+        ...
+
+
+def check_waveform(codec: Codec, waveform: Tensor) -> None:
+    """Refuse a waveform that the codec cannot cut into whole frames."""
+    _, channels, samples = waveform.shape
+    if channels != codec.channels or samples % codec.hop_samples or samples == 0:
+        raise ValueError(
+            f"a waveform [item, {codec.channels}, multiple of {codec.hop_samples} samples] is wanted, "
+            f"got {list(waveform.shape)}; pad it to whole hops first"
+        )
+
+
+def check_latents(codec: Codec, latents: Tensor) -> None:
+    """Refuse latents that were made by another codec."""
+    _, channels, frames = latents.shape
+    if channels != codec.latent_channels or frames <= codec.extra_frames:
+        raise ValueError(
+            f"latents [item, {codec.latent_channels}, more than {codec.extra_frames} frames] are wanted, "
+            f"got {list(latents.shape)}; were they made by another codec?"
+        )

@@ -1,0 +1,82 @@
+"""A codec without parameters: band-limited MDCT of mid and side.
+
+The modified discrete cosine transform (Princen, Johnson and Bradley, ICASSP 1987) with a sine
+window is orthonormal and linear, so latents add up as waveforms do. Keeping only the low bins of
+mid and fewer of side makes it compact; true vocals come back at 23 dB SDR on real songs and 29 dB
+on generated ones at the default bands (docs/benchmarks.md).
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from latentsep.codecs.base import check_latents, check_waveform
+
+
+class MdctCodec(nn.Module):
+    """Stereo waveform <-> MDCT coefficients ``[mid bins + side bins, frame]``."""
+
+    channels = 2
+    extra_frames = 1
+    reach_frames = 1
+    basis: Tensor
+
+    def __init__(
+        self,
+        sample_rate_hz: int = 44_100,
+        hop_samples: int = 1_024,
+        mid_bins: int = 384,
+        side_bins: int = 256,
+    ) -> None:
+        super().__init__()
+        if not 0 < side_bins <= mid_bins <= hop_samples:
+            raise ValueError(
+                f"0 < side_bins <= mid_bins <= hop_samples ({hop_samples}) is needed, "
+                f"got side_bins={side_bins}, mid_bins={mid_bins}"
+            )
+        self.sample_rate_hz = sample_rate_hz
+        self.hop_samples = hop_samples
+        self.mid_bins = mid_bins
+        self.side_bins = side_bins
+        self.latent_channels = mid_bins + side_bins
+        self.bandwidth_hz = mid_bins / hop_samples * sample_rate_hz / 2
+        self.register_buffer("basis", mdct_basis(hop_samples, mid_bins), persistent=False)
+
+    def encode(self, waveform: Tensor) -> Tensor:
+        """``[item, 2, hops * hop]`` -> ``[item, mid_bins + side_bins, hops + 1]``.
+
+        Frame ``f`` is centred on the border between hop ``f - 1`` and hop ``f``.
+        """
+        check_waveform(self, waveform)
+        mid_side = _rotate(waveform)
+        padded = nn.functional.pad(mid_side, (self.hop_samples, self.hop_samples))
+        frames = padded.unfold(2, 2 * self.hop_samples, self.hop_samples)
+        mid = frames[:, 0] @ self.basis
+        side = frames[:, 1] @ self.basis[:, : self.side_bins]
+        return torch.cat([mid, side], dim=2).transpose(1, 2)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """``[item, mid_bins + side_bins, hops + 1]`` -> ``[item, 2, hops * hop]``."""
+        check_latents(self, latents)
+        mid, side = latents.transpose(1, 2).split([self.mid_bins, self.side_bins], dim=2)
+        halves = torch.stack(
+            [mid @ self.basis.T, side @ self.basis[:, : self.side_bins].T], dim=1
+        ).unflatten(3, (2, self.hop_samples))
+        hops = halves[:, :, :-1, 1] + halves[:, :, 1:, 0]
+        return _rotate(hops.flatten(2))
+
+
+def mdct_basis(hop_samples: int, bins: int) -> Tensor:
+    """Windowed cosines ``[2 * hop_samples, bins]`` float32; orthonormal over overlapping frames."""
+    n = torch.arange(2 * hop_samples, dtype=torch.float64)[:, None]
+    k = torch.arange(bins, dtype=torch.float64)[None, :]
+    window = torch.sin(math.pi / (2 * hop_samples) * (n + 0.5))
+    phase = math.pi / hop_samples * (n + 0.5 + hop_samples / 2) * (k + 0.5)
+    return (math.sqrt(2 / hop_samples) * window * torch.cos(phase)).float()
+
+
+def _rotate(stereo: Tensor) -> Tensor:
+    """Left and right to mid and side, and back: the rotation is its own inverse."""
+    left, right = (stereo * math.sqrt(0.5)).unbind(1)
+    return torch.stack([left + right, left - right], dim=1)

@@ -1,0 +1,133 @@
+"""A small dense 1-D U-Net over time, local on purpose.
+
+Everything is a convolution or a normalisation over the channels of one frame, so an output frame
+depends on ``receptive_radius_frames`` on either side and on nothing else: chunks with that much
+discarded context join without seams. A GroupNorm over time would see the whole chunk.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+STEP_FEATURES = 64
+
+
+class FrameNorm(nn.Module):
+    """Root-mean-square normalisation over the channels of each frame on its own."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        power = x.float().square().mean(dim=1, keepdim=True)
+        return x * torch.rsqrt(power + 1e-6).to(x.dtype) * self.gain.to(x.dtype)
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions, the first dilated, modulated (FiLM) by the step embedding ``[1, step]``."""
+
+    def __init__(self, channels: int, step_channels: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.radius_frames = dilation + 1
+        self.norm_in = FrameNorm(channels)
+        self.conv_in = nn.Conv1d(channels, channels, 3, padding=dilation, dilation=dilation)
+        self.norm_out = FrameNorm(channels)
+        self.film = nn.Linear(step_channels, 2 * channels)
+        self.conv_out = nn.Conv1d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.film.weight)
+        nn.init.zeros_(self.film.bias)
+        nn.init.zeros_(self.conv_out.weight)
+
+    def forward(self, x: Tensor, step: Tensor) -> Tensor:
+        scale, shift = self.film(step)[:, :, None].chunk(2, dim=1)
+        hidden = self.conv_in(nn.functional.silu(self.norm_in(x)))
+        hidden = self.norm_out(hidden) * (1 + scale) + shift
+        return x + self.conv_out(nn.functional.silu(hidden))
+
+
+class UNet1d(nn.Module):
+    """Concatenation-conditioned U-Net with a mixture-skip head.
+
+    The head returns ``sigmoid(mask) * mixture + residual``: the untrained net already passes half
+    the mixture, and learns a mask before it learns to invent.
+
+    Args:
+        latent_channels: channels of state, mixture and output.
+        widths: channels of each level; each level after the first halves the frame rate.
+        blocks: residual blocks per level and direction.
+        bottom_dilations: dilations of the blocks at the deepest level.
+    """
+
+    def __init__(
+        self,
+        latent_channels: int,
+        widths: Sequence[int] = (256, 320, 384),
+        blocks: int = 2,
+        bottom_dilations: Sequence[int] = (1, 2, 4, 8),
+        step_channels: int = 128,
+    ) -> None:
+        super().__init__()
+        self.stride_frames = 2 ** (len(widths) - 1)
+        self.step_mlp = nn.Sequential(
+            nn.Linear(STEP_FEATURES, step_channels), nn.SiLU(), nn.Linear(step_channels, step_channels)
+        )
+        self.conv_in = nn.Conv1d(2 * latent_channels, widths[0], 3, padding=1)
+        self.down = nn.ModuleList(_level(width, step_channels, [1] * blocks) for width in widths[:-1])
+        self.shrink = nn.ModuleList(
+            nn.Conv1d(fine, coarse, 2, stride=2) for fine, coarse in zip(widths, widths[1:], strict=False)
+        )
+        self.bottom = _level(widths[-1], step_channels, bottom_dilations)
+        self.grow = nn.ModuleList(
+            nn.ConvTranspose1d(coarse, fine, 2, stride=2)
+            for fine, coarse in zip(widths, widths[1:], strict=False)
+        )
+        self.merge = nn.ModuleList(nn.Conv1d(2 * width, width, 1) for width in widths[:-1])
+        self.up = nn.ModuleList(_level(width, step_channels, [1] * blocks) for width in widths[:-1])
+        self.norm_out = FrameNorm(widths[0])
+        self.conv_out = nn.Conv1d(widths[0], 2 * latent_channels, 3, padding=1)
+        nn.init.zeros_(self.conv_out.weight)
+        nn.init.zeros_(self.conv_out.bias)
+        self.receptive_radius_frames = self._receptive_radius_frames()
+
+    def forward(self, state: Tensor, mixture: Tensor, sigma: Tensor) -> Tensor:
+        step = self.step_mlp(step_features(sigma))
+        x = self.conv_in(torch.cat([state, mixture], dim=1))
+        skips = []
+        for level, shrink in zip(self.down, self.shrink, strict=True):
+            x = _run(level, x, step)
+            skips.append(x)
+            x = shrink(x)
+        x = _run(self.bottom, x, step)
+        for depth in reversed(range(len(skips))):
+            x = self.merge[depth](torch.cat([self.grow[depth](x), skips[depth]], dim=1))
+            x = _run(self.up[depth], x, step)
+        mask, residual = self.conv_out(nn.functional.silu(self.norm_out(x))).float().chunk(2, dim=1)
+        return torch.sigmoid(mask) * mixture + residual
+
+    def _receptive_radius_frames(self) -> int:
+        radius = 2  # the first and the last convolution
+        for depth, level in enumerate([*self.down, self.bottom]):
+            passes = 1 if level is self.bottom else 2  # on the way down, and again on the way up
+            radius += passes * 2**depth * sum(block.radius_frames for block in level)
+        # Each halving looks one fine frame ahead, each doubling fills from one coarse frame.
+        return radius + 2 * (self.stride_frames - 1)
+
+
+def step_features(sigma: Tensor) -> Tensor:
+    """Sines and cosines ``[item, STEP_FEATURES]`` of ``sigma`` ``[item]`` in 0..1."""
+    periods = torch.arange(STEP_FEATURES // 2, device=sigma.device, dtype=torch.float32)
+    angles = sigma.float()[:, None] * math.pi * 2.0 ** (periods / 4)
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+def _level(width: int, step_channels: int, dilations: Sequence[int]) -> nn.ModuleList:
+    return nn.ModuleList(ResidualBlock(width, step_channels, dilation) for dilation in dilations)
+
+
+def _run(level: nn.Module, x: Tensor, step: Tensor) -> Tensor:
+    for block in level.children():
+        x = block(x, step)
+    return x

@@ -1,0 +1,44 @@
+"""The space the sampler works in: codec latents, scaled per channel and levelled per frame."""
+
+import torch
+from torch import Tensor, nn
+
+from latentsep.codecs import Codec
+
+LEVEL_FLOOR = 1e-6
+"""Added to the mixture's local power (1 is a typical song): digital silence stays silence, and what
+lies 60 dB below a typical song is no longer raised."""
+
+
+class LatentSpace(nn.Module):
+    """Codec latents with one scale per channel, the same for mixture and vocals.
+
+    ``level`` measures how loud the mixture is around each frame. Dividing by it makes the
+    separation of a passage independent of its level, without a gain per chunk (a seam) and without
+    a first pass over the whole track (a stream could not do that).
+    """
+
+    scale: Tensor
+
+    def __init__(self, codec: Codec, level_radius_frames: int) -> None:
+        super().__init__()
+        self.codec = codec
+        self.level_radius_frames = level_radius_frames
+        self.register_buffer("scale", torch.ones(codec.latent_channels, 1))
+
+    def encode(self, waveform: Tensor) -> Tensor:
+        """``[item, channel, sample]`` -> scaled latents ``[item, latent_channel, frame]``."""
+        return self.codec.encode(waveform) * self.scale
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Scaled latents ``[item, latent_channel, frame]`` -> ``[item, channel, sample]``."""
+        return self.codec.decode(latents / self.scale)
+
+    def level(self, mixture: Tensor) -> Tensor:
+        """Root mean square ``[item, 1, frame]`` of mixture latents under a triangular window."""
+        power = mixture.square().mean(dim=1, keepdim=True)
+        radius = self.level_radius_frames
+        rising = torch.arange(1, radius + 2, device=mixture.device, dtype=mixture.dtype)
+        window = torch.cat([rising, rising[:-1].flip(0)])
+        window = (window / window.sum())[None, None]
+        return (nn.functional.conv1d(power, window, padding=radius) + LEVEL_FLOOR).sqrt()

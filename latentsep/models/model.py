@@ -1,0 +1,68 @@
+"""A model: latent space, network and objective, with its settings."""
+
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from latentsep.codecs import CODECS
+from latentsep.denoisers import NETWORKS
+from latentsep.diffusion.objectives import OBJECTIVES, Objective
+from latentsep.diffusion.samplers import SAMPLERS
+from latentsep.diffusion.schedule import Level
+from latentsep.errors import ModelError
+from latentsep.models.config import ModelConfig, PartConfig
+from latentsep.models.latent_space import LatentSpace
+
+
+class Model(nn.Module):
+    """Everything that has tensors, built from its settings with untrained weights.
+
+    Raises:
+        ModelError: a part is unknown, or its options do not fit it or each other.
+    """
+
+    objective: Objective
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        codec = _build("codec", CODECS, config.codec)
+        self.latent_space = LatentSpace(codec, config.level_radius_frames)
+        network = PartConfig(
+            name=config.network.name,
+            options={"latent_channels": codec.latent_channels, **config.network.options},
+        )
+        self.network = _build("network", NETWORKS, network)
+        self.objective = _build("objective", OBJECTIVES, config.objective)
+        if config.sampling.sampler not in SAMPLERS:
+            raise ModelError(_unknown("sampler", config.sampling.sampler, SAMPLERS))
+        self._check_chunk()
+
+    def denoise(self, state: Tensor, mixture: Tensor, level: Level) -> Tensor:
+        """Clean estimate, all ``[item, latent_channel, frame]``, scaled and levelled."""
+        return self.objective.clean(self.network, state, mixture, level).float()
+
+    def _check_chunk(self) -> None:
+        chunk, stride = self.config.chunk, self.network.stride_frames
+        if chunk.context_frames < self.network.receptive_radius_frames:
+            raise ModelError(
+                f"chunk.context_frames must be at least the network's receptive radius, "
+                f"{self.network.receptive_radius_frames} frames, got {chunk.context_frames}"
+            )
+        if chunk.frames % stride or chunk.frames < 2 * chunk.context_frames + stride:
+            raise ModelError(
+                f"chunk.frames must be a multiple of {stride} and leave at least {stride} frames "
+                f"between two contexts of {chunk.context_frames}, got {chunk.frames}"
+            )
+
+
+def _build(kind: str, registry: dict, part: PartConfig):  # type: ignore[no-untyped-def,type-arg] # noqa: ANN202
+    if part.name not in registry:
+        raise ModelError(_unknown(kind, part.name, registry))
+    try:
+        return registry[part.name](**part.options)
+    except (TypeError, ValueError, ValidationError) as error:
+        raise ModelError(f"{kind} {part.name!r} cannot be built from {part.options}: {error}") from error
+
+
+def _unknown(kind: str, name: str, registry: dict) -> str:  # type: ignore[type-arg]
+    return f"unknown {kind} {name!r}; known: {', '.join(sorted(registry))}"

@@ -1,0 +1,51 @@
+"""What a training file in ``configs/train`` says."""
+
+from pathlib import Path
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from latentsep.models.config import Frozen, ModelConfig
+
+
+class DataConfig(Frozen):
+    """Where stems come from and how they are mixed. Paths are relative to the data folder."""
+
+    songs: list[str] = Field(
+        default_factory=list, description="folders with vocals.* and any other stems beside it"
+    )
+    vocals: list[str] = Field(default_factory=list, description="globs of loose vocal recordings")
+    accompaniment: list[str] = Field(default_factory=list, description="globs of loose instruments")
+    impulse_responses: list[str] = Field(default_factory=list, description="globs for reverberation")
+    generated_songs: NonNegativeInt = Field(0, description="songs from the built-in generator")
+    generated_song_s: PositiveFloat = Field(40.0, description="length of each")
+    generated_share: float = Field(0.6, ge=0, le=1, description="of the stems drawn")
+    loose_share: float = Field(0.1, ge=0, le=1, description="of the stems drawn")
+    remix_share: float = Field(0.6, ge=0, le=1, description="vocals and accompaniment of two songs")
+    silent_vocals_share: float = Field(0.05, ge=0, le=1)
+    silent_accompaniment_share: float = Field(0.03, ge=0, le=1)
+    vocals_gain_db: tuple[float, float] = Field(
+        (-2.0, 4.0), description="mean and deviation of vocals over accompaniment in remixes"
+    )
+
+
+class TrainConfig(Frozen):
+    """One training from nothing to a model folder."""
+
+    model: ModelConfig
+    data: DataConfig
+    duration_s: PositiveFloat = Field(description="wall time of the whole schedule, resumes included")
+    batch_items: PositiveInt = 8
+    crop_frames: PositiveInt = Field(256, description="codec frames per example")
+    learning_rate: PositiveFloat = 1e-3
+    warmup_steps: PositiveInt = 200
+    weight_decay: NonNegativeFloat = 0.01
+    ema_decay: float = Field(0.999, ge=0, lt=1)
+    bf16: bool = Field(True, description="autocast the network; faster where the CPU has AMX")
+    threads: PositiveInt | None = Field(None, description="CPU threads; free cores by default")
+    seed: NonNegativeInt = 0
+    checkpoint_every_s: PositiveFloat = 300.0
+    scale_examples: PositiveInt = Field(256, description="crops that set the latents' scale")
+    scale_exponent: float = Field(
+        0.6, ge=0, le=1, description="how far channels are evened out: 1 gives unit variance each"
+    )
+    validation: list[Path] = Field(default_factory=list, description="song folders, never trained on")

@@ -1,0 +1,206 @@
+"""Training examples mixed on the fly from stems of one song or of two."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import scipy.signal
+import soxr
+
+from latentsep.audio.waveform import Waveform
+from latentsep.training.config import DataConfig
+from latentsep.training.stems import Pcm, TrainingSong, crop, generated_songs, load_loose, load_song
+
+SILENCE_RMS = 1e-3
+"""A crop below -60 dBFS counts as silent."""
+CROP_ATTEMPTS = 4
+
+
+@dataclass(frozen=True)
+class StemPool:
+    """All stems a training draws from."""
+
+    recorded: list[TrainingSong]
+    generated: list[TrainingSong]
+    loose_vocals: list[Pcm] = field(default_factory=list)
+    loose_accompaniment: list[Pcm] = field(default_factory=list)
+    impulse_responses: list[Pcm] = field(default_factory=list)
+
+    def describe(self) -> str:
+        """Counts, for the log and the model card."""
+        return (
+            f"recorded_songs={len(self.recorded)} generated_songs={len(self.generated)} "
+            f"loose_vocals={len(self.loose_vocals)} loose_accompaniment={len(self.loose_accompaniment)} "
+            f"impulse_responses={len(self.impulse_responses)}"
+        )
+
+
+@dataclass(frozen=True)
+class PoolPlaces:
+    """Where the stems of a pool lie."""
+
+    data_folder: Path
+    cache_folder: Path
+    sample_rate_hz: int
+    seed: int
+    workers: int
+
+
+def load_pool(config: DataConfig, places: PoolPlaces) -> StemPool:
+    """Read recorded stems and generate the songs that are not in the cache yet."""
+    data, rate_hz = places.data_folder, places.sample_rate_hz
+
+    def loose(patterns: Sequence[str]) -> list[Pcm]:
+        return [stem for pattern in patterns for stem in load_loose(pattern, data, rate_hz)]
+
+    return StemPool(
+        recorded=[load_song(data / song, rate_hz) for song in config.songs],
+        generated=generated_songs(
+            config.generated_songs,
+            config.generated_song_s,
+            places.cache_folder,
+            places.seed,
+            places.workers,
+        ),
+        loose_vocals=loose(config.vocals),
+        loose_accompaniment=loose(config.accompaniment),
+        impulse_responses=loose(config.impulse_responses),
+    )
+
+
+class Mixer:
+    """Draws ``(vocals, accompaniment)`` pairs ``[2, sample]`` from a pool."""
+
+    def __init__(self, pool: StemPool, config: DataConfig, crop_samples: int) -> None:
+        self.pool = pool
+        self.config = config
+        self.crop_samples = crop_samples
+
+    def example(self, rng: np.random.Generator) -> tuple[Waveform, Waveform]:
+        """One pair; the mixture is its sum. At most one of the two is silent."""
+        if rng.random() < self.config.remix_share:
+            vocals = _augment(self._vocals(rng), rng)
+            if self.pool.impulse_responses and rng.random() < 0.2:
+                vocals = _reverberate(vocals, _pick(self.pool.impulse_responses, rng), rng)
+            accompaniment = _augment(self._accompaniment(rng), rng)
+            vocals = self._balance(vocals, accompaniment, rng)
+        else:
+            vocals, accompaniment = self._same_song(rng)
+        vocals, accompaniment = _swap_and_flip(vocals, accompaniment, rng)
+        draw = rng.random()
+        if draw < self.config.silent_vocals_share:
+            vocals = np.zeros_like(vocals)
+        elif draw > 1 - self.config.silent_accompaniment_share:
+            accompaniment = np.zeros_like(accompaniment)
+        return vocals, accompaniment
+
+    def batch(self, items: int, rng: np.random.Generator) -> tuple[Waveform, Waveform]:
+        """``items`` pairs stacked to two arrays ``[item, 2, sample]``."""
+        pairs = [self.example(rng) for _ in range(items)]
+        return np.stack([v for v, _ in pairs]), np.stack([a for _, a in pairs])
+
+    def _song(self, rng: np.random.Generator) -> TrainingSong:
+        generated = self.pool.generated and rng.random() < self.config.generated_share
+        songs = self.pool.generated if generated or not self.pool.recorded else self.pool.recorded
+        return songs[int(rng.integers(len(songs)))]
+
+    def _vocals(self, rng: np.random.Generator) -> Waveform:
+        if self.pool.loose_vocals and rng.random() < self.config.loose_share:
+            return self._fill(self.pool.loose_vocals, rng)
+        return self._audible(lambda: _present(self._song(rng).vocals), rng)
+
+    def _accompaniment(self, rng: np.random.Generator) -> Waveform:
+        piece = self._audible(lambda: _present(self._song(rng).accompaniment), rng)
+        if self.pool.loose_accompaniment and rng.random() < 2 * self.config.loose_share:
+            piece = piece + self._fill(self.pool.loose_accompaniment, rng)
+        return piece
+
+    def _audible(self, pick: Callable[[], Pcm], rng: np.random.Generator) -> Waveform:
+        for _ in range(CROP_ATTEMPTS):
+            piece = crop(pick(), self.crop_samples, rng)
+            if _rms(piece) > SILENCE_RMS:
+                break
+        return piece
+
+    def _fill(self, stems: list[Pcm], rng: np.random.Generator) -> Waveform:
+        """Several short recordings over one crop, or one long one."""
+        piece = np.zeros((2, self.crop_samples), np.float32)
+        for _ in range(int(rng.integers(1, 4))):
+            piece += crop(_pick(stems, rng), self.crop_samples, rng)
+        return piece
+
+    def _same_song(self, rng: np.random.Generator) -> tuple[Waveform, Waveform]:
+        for _ in range(CROP_ATTEMPTS):
+            song = self._song(rng)
+            vocals, accompaniment = _present(song.vocals), _present(song.accompaniment)
+            last = max(0, min(vocals.shape[1], accompaniment.shape[1]) - self.crop_samples)
+            start = int(rng.integers(last + 1))
+            pair = (
+                crop(vocals, self.crop_samples, rng, start),
+                crop(accompaniment, self.crop_samples, rng, start),
+            )
+            if _rms(pair[0]) > SILENCE_RMS:
+                break
+        gain = np.float32(10 ** (rng.normal(0, 2) / 20))
+        return pair[0] * gain, pair[1]
+
+    def _balance(
+        self, vocals: Waveform, accompaniment: Waveform, rng: np.random.Generator
+    ) -> Waveform:
+        mean_db, deviation_db = self.config.vocals_gain_db
+        wanted = 10 ** (rng.normal(mean_db, deviation_db) / 20)
+        ratio = _rms(accompaniment) / max(_rms(vocals), SILENCE_RMS)
+        return vocals * np.float32(np.clip(wanted * ratio, 1e-2, 1e2))
+
+
+def _present(stem: Pcm | None) -> Pcm:
+    return np.zeros((2, 1), np.int16) if stem is None else stem
+
+
+def _pick(stems: Sequence[Pcm], rng: np.random.Generator) -> Pcm:
+    return stems[int(rng.integers(len(stems)))]
+
+
+def _rms(piece: Waveform) -> float:
+    return float(np.sqrt(np.mean(np.square(piece))))
+
+
+def _augment(piece: Waveform, rng: np.random.Generator) -> Waveform:
+    """Another speed (pitch and tempo together), a tilted spectrum, another width."""
+    if rng.random() < 0.4:
+        piece = _change_speed(piece, float(rng.uniform(0.88, 1.14)))
+    if rng.random() < 0.5:
+        piece = _tilt(piece, float(rng.uniform(-0.6, 0.6)))
+    if rng.random() < 0.3:
+        middle = piece.mean(axis=0, keepdims=True)
+        piece = middle + (piece - middle) * np.float32(rng.uniform(0, 1.4))
+    return piece
+
+
+def _change_speed(piece: Waveform, speed: float) -> Waveform:
+    length = piece.shape[1]
+    changed = soxr.resample(piece.T, speed, 1.0, quality="LQ").T[:, :length]
+    return np.pad(changed, ((0, 0), (0, length - changed.shape[1]))).astype(np.float32)
+
+
+def _tilt(piece: Waveform, slope: float) -> Waveform:
+    """First-order shelf: more treble for a positive slope, less for a negative one."""
+    return scipy.signal.lfilter([1.0, -slope], [1.0], piece, axis=1).astype(np.float32)
+
+
+def _reverberate(piece: Waveform, response: Pcm, rng: np.random.Generator) -> Waveform:
+    tail = response.astype(np.float32)
+    tail /= max(float(np.sqrt(np.sum(np.square(tail)) / 2)), 1e-9)
+    wet = scipy.signal.fftconvolve(piece, tail, axes=1)[:, : piece.shape[1]]
+    return (piece + np.float32(rng.uniform(0.05, 0.5)) * wet).astype(np.float32)
+
+
+def _swap_and_flip(
+    vocals: Waveform, accompaniment: Waveform, rng: np.random.Generator
+) -> tuple[Waveform, Waveform]:
+    if rng.random() < 0.5:
+        vocals, accompaniment = vocals[::-1], accompaniment[::-1]
+    if rng.random() < 0.5:
+        vocals = -vocals
+    return vocals, accompaniment

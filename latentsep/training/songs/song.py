@@ -1,0 +1,136 @@
+"""Whole songs: a plan, a singer, a band, and the levels between them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from latentsep.audio.waveform import Waveform, samples_from_seconds
+from latentsep.training.songs import effects
+from latentsep.training.songs.drums import play_drums
+from latentsep.training.songs.effects import amplitude
+from latentsep.training.songs.harmony import Plan, random_plan
+from latentsep.training.songs.players import (
+    play_bass,
+    play_chords,
+    play_lead,
+    play_noises,
+    play_riff,
+)
+from latentsep.training.songs.vocals import perform_vocals
+
+Player = Callable[[np.random.Generator, Plan, int, int], Waveform]
+
+
+@dataclass(frozen=True)
+class Song:
+    """A generated track and its true stems, each ``[channel=2, sample]`` float32."""
+
+    vocals: Waveform
+    accompaniment: Waveform
+
+    @property
+    def mixture(self) -> Waveform:
+        """Exact sum of the stems in float32."""
+        return self.vocals + self.accompaniment
+
+
+def _normalised(stem: Waveform) -> Waveform:
+    """Scale to unit RMS over the parts that sound."""
+    power = np.mean(stem**2, axis=0)
+    blocks = power[: power.shape[0] // 2048 * 2048].reshape(-1, 2048).mean(axis=1)
+    if blocks.size == 0:
+        blocks = power
+    active = blocks[blocks > 0.01 * np.max(blocks, initial=0.0)]
+    level = float(np.sqrt(active.mean())) if active.size else 0.0
+    return stem / np.float32(level) if level > 1e-9 else stem
+
+
+def _band_members(rng: np.random.Generator) -> list[tuple[Player, float]]:
+    """Players and their levels in dB."""
+    members: list[tuple[Player, float]] = []
+    if rng.random() < 0.85:
+        members.append((play_drums, rng.normal(0, 3)))
+    if rng.random() < 0.88:
+        members.append((play_bass, rng.normal(-2, 3)))
+    chords = int(rng.choice([0, 1, 2, 3], p=[0.06, 0.42, 0.37, 0.15]))
+    members += [(play_chords, rng.normal(-4, 3.5)) for _ in range(chords)]
+    if rng.random() < 0.5:
+        members.append((play_lead, rng.normal(-4, 4)))
+    if rng.random() < 0.35:
+        members.append((play_riff, rng.normal(-5, 4)))
+    if rng.random() < 0.2:
+        members.append((play_noises, rng.normal(-16, 5)))
+    return members or [(play_chords, 0.0)]
+
+
+def _bus(rng: np.random.Generator, stem: Waveform, plan: Plan, sample_rate_hz: int) -> Waveform:
+    result = stem
+    if rng.random() < 0.85:
+        decay_s = float(np.exp(rng.uniform(np.log(0.25), np.log(3.0))))
+        wet = amplitude(rng.uniform(-26, -7))
+        result = effects.reverberate(rng, result, decay_s, wet, sample_rate_hz)
+    if rng.random() < 0.2:
+        wet = amplitude(rng.uniform(-20, -8))
+        result = effects.echo(rng, result, 0.75 * plan.beat_s, wet, sample_rate_hz)
+    return effects.widen(result, float(rng.uniform(0.6, 1.5)))
+
+
+def perform_accompaniment(
+    rng: np.random.Generator, plan: Plan, duration_s: float, sample_rate_hz: int
+) -> Waveform:
+    """A band that follows a plan, ``[channel=2, sample]``, at unit loudness."""
+    n_samples = samples_from_seconds(duration_s, sample_rate_hz)
+    dry = np.zeros((2, n_samples), np.float32)
+    pitched = np.zeros((2, n_samples), np.float32)
+    for player, level_db in _band_members(rng):
+        part = _normalised(player(rng, plan, n_samples, sample_rate_hz))
+        part *= np.float32(amplitude(level_db))
+        if player in (play_drums, play_bass):
+            dry += part
+        else:
+            pitched += part
+    total = dry + _bus(rng, pitched, plan, sample_rate_hz)
+    if rng.random() < 0.6:
+        total = effects.compress(
+            total, rng.uniform(-2, 5), rng.uniform(1.5, 5), rng.uniform(0.01, 0.05), sample_rate_hz
+        )
+    if rng.random() < 0.3:
+        total = effects.saturate(total, rng.uniform(0.5, 2))
+    return _normalised(effects.random_equaliser(rng, total, sample_rate_hz, 2.5))
+
+
+def generate_accompaniment(
+    rng: np.random.Generator, duration_s: float, sample_rate_hz: int = 44_100
+) -> Waveform:
+    """Accompaniment of a song of its own, ``[channel=2, sample]`` float32 with peak 0.5."""
+    stem = perform_accompaniment(rng, random_plan(rng, duration_s), duration_s, sample_rate_hz)
+    return stem * np.float32(0.5 / max(float(np.max(np.abs(stem), initial=0.0)), 1e-6))
+
+
+def generate_song(
+    rng: np.random.Generator, duration_s: float, sample_rate_hz: int = 44_100
+) -> Song:
+    """Draw a song.
+
+    The two stems share tempo, key and chords. A bus compressor, when drawn, is keyed by the
+    mixture and applied to both stems alike, so they still sum to what was mixed.
+
+    Args:
+        rng: source of all randomness; the same state gives the same bytes.
+        duration_s: length of the song.
+        sample_rate_hz: sample rate of the stems.
+    """
+    plan = random_plan(rng, duration_s)
+    vocals = _normalised(perform_vocals(rng, plan, duration_s, sample_rate_hz))
+    accompaniment = perform_accompaniment(rng, plan, duration_s, sample_rate_hz)
+    vocals = vocals * np.float32(amplitude(rng.uniform(-8.0, 5.0)))
+    mixture = vocals + accompaniment
+    gain = np.ones(mixture.shape[1], np.float32)
+    if rng.random() < 0.5:
+        gain = effects.compressor_gain(
+            mixture, rng.uniform(0, 5), rng.uniform(1.5, 4), rng.uniform(0.01, 0.04), sample_rate_hz
+        )
+    peak = float(np.max(np.abs(mixture * gain), initial=0.0))
+    gain = gain * np.float32(rng.uniform(0.35, 0.98) / max(peak, 1e-6))
+    return Song(vocals * gain, accompaniment * gain)

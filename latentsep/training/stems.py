@@ -1,0 +1,112 @@
+"""Stems in memory or on disk, cut at random places."""
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from latentsep.audio.waveform import Waveform, samples_from_seconds
+from latentsep.errors import ConfigError
+from latentsep.training.songs import generate_song
+
+Pcm = npt.NDArray[np.int16]
+PCM_SCALE = 32_767
+
+
+@dataclass(frozen=True)
+class TrainingSong:
+    """Two stems ``[channel, sample]`` int16 of one recording; either may be missing."""
+
+    name: str
+    vocals: Pcm | None
+    accompaniment: Pcm | None
+
+
+def load_song(folder: Path, sample_rate_hz: int) -> TrainingSong:
+    """Read ``vocals.*`` of a folder; all other stems in it add up to the accompaniment.
+
+    Raises:
+        ConfigError: the folder has no vocals, or nothing beside them.
+    """
+    files = sorted(file for file in folder.iterdir() if file.is_file() and file.stem != "mixture")
+    vocals = [file for file in files if file.stem == "vocals"]
+    others = [file for file in files if file.stem != "vocals"]
+    if len(vocals) != 1 or not others:
+        raise ConfigError(f"{folder}: one vocals file and at least one other stem are needed, found {files}")
+    stems = [_read(file, sample_rate_hz) for file in others]
+    longest = max(stem.shape[1] for stem in stems)
+    accompaniment = sum(np.pad(stem, ((0, 0), (0, longest - stem.shape[1]))) for stem in stems)
+    peak = max(1.0, float(np.abs(accompaniment).max()))
+    return TrainingSong(
+        folder.name, _to_pcm(_read(vocals[0], sample_rate_hz) / peak), _to_pcm(accompaniment / peak)
+    )
+
+
+def load_loose(pattern: str, folder: Path, sample_rate_hz: int) -> list[Pcm]:
+    """Read every file that matches a glob below a folder.
+
+    Raises:
+        ConfigError: nothing matches.
+    """
+    files = sorted(folder.glob(pattern))
+    if not files:
+        raise ConfigError(f"no file matches {pattern!r} below {folder}")
+    return [_to_pcm(_read(file, sample_rate_hz)) for file in files]
+
+
+def generated_songs(count: int, duration_s: float, folder: Path, seed: int, workers: int) -> list[TrainingSong]:
+    """Generated songs, kept in ``folder`` as int16 so that a resume finds the same ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"song-{seed}-{number:05d}.npy" for number in range(count)]
+    missing = [(file, duration_s, seed, number) for number, file in enumerate(files) if not file.exists()]
+    if missing:
+        with ProcessPoolExecutor(max_workers=workers) as pool:
+            list(pool.map(_generate, missing))
+    return [_open_generated(file) for file in files]
+
+
+def crop(stem: Pcm, samples: int, rng: np.random.Generator, start: int | None = None) -> Waveform:
+    """A piece ``[2, samples]``; shorter stems are placed at a random spot in silence."""
+    length = stem.shape[1]
+    if length <= samples:
+        piece = np.zeros((2, samples), np.float32)
+        offset = int(rng.integers(samples - length + 1))
+        piece[:, offset : offset + length] = _to_float(stem)
+        return piece
+    begin = int(rng.integers(length - samples + 1)) if start is None else start
+    return _to_float(stem[:, begin : begin + samples])
+
+
+def _generate(job: tuple[Path, float, int, int]) -> None:
+    file, duration_s, seed, number = job
+    song = generate_song(np.random.default_rng([seed, number]), duration_s)
+    temporary = file.with_suffix(".part.npy")
+    np.save(temporary, np.stack([_to_pcm(song.vocals), _to_pcm(song.accompaniment)]))
+    temporary.replace(file)
+
+
+def _open_generated(file: Path) -> TrainingSong:
+    stems = np.load(file, mmap_mode="r")
+    return TrainingSong(file.stem, stems[0], stems[1])
+
+
+def _read(file: Path, sample_rate_hz: int) -> Waveform:
+    samples, rate_hz = soundfile.read(file, dtype="float32", always_2d=True)
+    if rate_hz != sample_rate_hz:
+        samples = soxr.resample(samples, rate_hz, sample_rate_hz)
+    stereo = samples[:, :2] if samples.shape[1] >= 2 else np.repeat(samples, 2, axis=1)
+    return np.ascontiguousarray(stereo.T, np.float32)
+
+
+def _to_pcm(waveform: Waveform) -> Pcm:
+    return np.round(np.clip(waveform, -1, 1) * PCM_SCALE).astype(np.int16)
+
+
+def _to_float(pcm: Pcm) -> Waveform:
+    return pcm.astype(np.float32) / PCM_SCALE
+
