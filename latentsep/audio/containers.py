@@ -1,7 +1,8 @@
 """Is a file as long as its own container says? The decoders do not tell.
 
-libsndfile clamps a cut WAV, AIFF or Ogg to what is there and reports success, and FFmpeg ends a cut
-stream quietly, so the sizes that containers declare are compared with the file here, before decoding.
+libsndfile clamps a cut WAV, AIFF or Ogg to what is there and reports success, and FFmpeg ends a
+cut stream quietly, so the sizes that containers declare are compared with the file here, before
+decoding.
 FLAC and MP3 declare frames only: they are checked by counting what was decoded.
 """
 
@@ -33,18 +34,6 @@ def check_complete(file: BinaryIO, file_bytes: int) -> None:
         if matches(magic):
             check(file, file_bytes)
             return
-
-
-def has_xing_header(file: BinaryIO) -> bool:
-    """Whether an MP3 file declares its length, in a Xing, Info or VBRI header."""
-    file.seek(0)
-    head = file.read(10)
-    start = 0
-    if head[:3] == b"ID3" and len(head) == 10:
-        start = 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
-    file.seek(start)
-    first_frame = file.read(4096)
-    return any(mark in first_frame for mark in (b"Xing", b"Info", b"VBRI"))
 
 
 def movie_timescale_hz(file: BinaryIO, file_bytes: int) -> int | None:
@@ -119,7 +108,9 @@ def _check_riff(file: BinaryIO, file_bytes: int) -> None:
         if name == b"ds64":
             (long_data_bytes,) = struct.unpack("<Q", _read_at(file, start + 8, 8).ljust(8, b"\0"))
         elif name == b"fmt ":
-            (frame_bytes,) = struct.unpack(order + "H", _read_at(file, start + 12, 2).ljust(2, b"\0"))
+            (frame_bytes,) = struct.unpack(
+                order + "H", _read_at(file, start + 12, 2).ljust(2, b"\0")
+            )
         elif name == b"data":
             if size in UNDECLARED_DATA_BYTES:
                 size = long_data_bytes or 0
@@ -182,7 +173,7 @@ def _check_caf(file: BinaryIO, file_bytes: int) -> None:
 
 
 def _check_ogg(file: BinaryIO, file_bytes: int) -> None:
-    """Every page must be whole, the last one of each stream must say so, and streams must not be chained."""
+    """Pages must be whole, the last of each stream must say so, and streams must not be chained."""
     open_streams: set[bytes] = set()
     offset, last_granule, data_seen = 0, 0, False
     while (page := _read_at(file, offset, 27 + 255))[:4] == b"OggS" and len(page) > 26:
@@ -219,9 +210,13 @@ def _check_mp4(file: BinaryIO, file_bytes: int) -> None:
     for name, start, size in _mp4_boxes(file, 0, file_bytes):
         names.add(name)
         if size > file_bytes - start:
-            _fail_truncated(size, file_bytes - start, f"bytes in its {name.decode('latin-1')!r} box")
+            _fail_truncated(
+                size, file_bytes - start, f"bytes in its {name.decode('latin-1')!r} box"
+            )
     if b"moov" not in names:
-        raise AudioDecodeError("truncated: the MP4 file has no 'moov' box, which tells what is in it")
+        raise AudioDecodeError(
+            "truncated: the MP4 file has no 'moov' box, which tells what is in it"
+        )
 
 
 def _check_matroska(file: BinaryIO, file_bytes: int) -> None:

@@ -1,9 +1,9 @@
-"""The sandboxed child that decodes untrusted files: ``python -m latentsep.audio.decode_child LIMITS_JSON``.
+"""The sandbox for untrusted files: ``python -m latentsep.audio.decode_child LIMITS_JSON``.
 
-Serves requests one after another over its stdin and stdout (see ``wire``). For each it answers with an
-``info`` record, then ``block`` records of float32 ``[channel, sample]``, then ``end`` with the frame
-count; or, at any point, with one ``error`` record. Imports neither torch nor Ray, and FFmpeg only when
-a file needs it, so that a child starts in a fraction of a second.
+Serves requests one after another over its stdin and stdout (see ``wire``). For each it answers with
+an ``info`` record, then ``block`` records of float32 ``[channel, sample]``, then ``end`` with the
+frame count; or, at any point, with one ``error`` record. Imports neither torch nor Ray, and FFmpeg
+only when a file needs it, so that a child starts in a fraction of a second.
 """
 
 import os
@@ -51,9 +51,13 @@ def main() -> None:
     limits = DecodeLimits.from_json(sys.argv[1])
     requests, replies = _take_over_pipes()
     _enter_sandbox(limits)
-    while (request := read_header(requests)) is not None:
-        if not serve(request, limits, replies):
-            return
+    try:
+        while (request := read_header(requests)) is not None:
+            if not serve(request, limits, replies):
+                return
+    except BrokenPipeError:
+        # The parent closed the pipe or died; nobody is left to tell. Skips the flush at exit.
+        os._exit(0)
 
 
 def serve(request: dict[str, Any], limits: DecodeLimits, replies: BinaryIO) -> bool:
@@ -100,11 +104,11 @@ def open_source(path: Path, limits: DecodeLimits) -> BlockSource:
     _check_readable(path)
     try:
         source: BlockSource = SndfileSource(path, limits)
-    except NotForLibsndfileError:
+    except NotForLibsndfileError as verdict:
         # Imported here because it costs start-up time and most catalogues never need it.
         from latentsep.audio.pyav_source import PyavSource
 
-        source = PyavSource(path, limits)
+        source = PyavSource(path, limits, verdict.demuxer)
     if source.info.frames == 0:
         raise AudioDecodeError("the file holds 0 audio frames")
     return source
@@ -119,7 +123,9 @@ def check_finite(block: Waveform, first_frame: int) -> None:
     finite = np.isfinite(block).all(axis=0)
     if not finite.all():
         frame = first_frame + int(np.argmin(finite))
-        raise NonFiniteAudioError(f"sample is NaN or infinite at frame {frame}; repair the file first")
+        raise NonFiniteAudioError(
+            f"sample is NaN or infinite at frame {frame}; repair the file first"
+        )
 
 
 def _check_readable(path: Path) -> None:
@@ -149,7 +155,7 @@ def _reply(replies: BinaryIO, header: dict[str, Any], block: Waveform | None = N
 
 
 def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Move the pipes away from fd 0 and 1, where a chatty codec library could disturb the records."""
+    """Move the pipes away from fd 0 and 1, where a chatty library could disturb the records."""
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -173,8 +179,8 @@ def _enter_sandbox(limits: DecodeLimits) -> None:
 def _die_with_parent(parent_pid: int) -> None:
     """Leave when the parent is gone, even while a codec library is stuck.
 
-    PR_SET_PDEATHSIG would also fire when only the parent's thread that started us ends. The alarm, whose
-    default is to kill, covers a library that hangs without releasing the interpreter lock.
+    PR_SET_PDEATHSIG would also fire when only the parent's thread that started us ends. The alarm,
+    whose default is to kill, covers a library that hangs with the interpreter lock held.
     """
     while os.getppid() == parent_pid:
         signal.alarm(ORPHAN_GRACE_S)

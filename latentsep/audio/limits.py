@@ -13,7 +13,7 @@ class DecodeLimits:
     Attributes:
         block_frames: samples per channel in one block; bounds the memory of both sides.
         no_progress_timeout_s: longest wait for the child's next bytes.
-        total_timeout_s: longest sum of all waits for one source; the reader's own time does not count.
+        total_timeout_s: longest sum of all waits for one source; the reader's time is not counted.
         memory_bytes: address space of the child (RLIMIT_AS).
         min_sample_rate_hz: lowest rate accepted.
         max_sample_rate_hz: highest rate accepted.

@@ -1,4 +1,4 @@
-"""Reads what libsndfile does not: MP3, MP4/M4A (AAC, ALAC), WebM, Matroska, WMA and more, through FFmpeg."""
+"""Reads through FFmpeg what libsndfile does not: MP3, MP4 (AAC, ALAC), WebM, Matroska, WMA..."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -8,18 +8,22 @@ from types import MappingProxyType
 import av
 import numpy as np
 
-from latentsep.audio.containers import has_xing_header, movie_timescale_hz
+from latentsep.audio.containers import movie_timescale_hz
 from latentsep.audio.limits import DecodeLimits
+from latentsep.audio.mpeg import mp3_length
 from latentsep.audio.source import SourceInfo
 from latentsep.audio.waveform import Waveform
 from latentsep.errors import AudioDecodeError
 
 # Only self-contained files: no playlists, no images, and no protocol that leaves the file.
 DEMUXERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mp3,aac,asf,flac,wav,w64,aiff,caf,ogg,wv,ape,tta,ac3,eac3,avi,mpegts"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mp3,aac,asf,flac,wav,w64,aiff,caf,ogg,wv,ape,tta,ac3,"
+    "eac3,avi,mpegts"
 )
 # These state the frame count in their header, to the sample.
-EXACT_CONTAINERS = frozenset({"mov", "mp3", "flac", "wav", "w64", "aiff", "caf", "wv", "ape", "tta"})
+EXACT_CONTAINERS = frozenset({"mov", "flac", "wav", "w64", "aiff", "caf", "wv", "ape", "tta"})
+# Encoders fill up their last codec frames; the largest figure a LAME tag can state is 4095.
+MAX_PADDING_FRAMES = 8192
 LOSSLESS_CODECS = frozenset({"flac", "alac", "wavpack", "ape", "tta", "mlp", "truehd"})
 TAG_NAMES = MappingProxyType({"track": "tracknumber", "year": "date", "description": "comment"})
 
@@ -27,19 +31,23 @@ TAG_NAMES = MappingProxyType({"track": "tracknumber", "year": "date", "descripti
 class PyavSource:
     """First audio stream of one file opened by FFmpeg, read forwards in blocks.
 
-    Encoder delay is skipped by FFmpeg from the container's edit list, pre-skip or LAME tag. Padding at the
-    end is cut here, at the length that the last packet and the edit list declare.
+    Encoder delay is skipped by FFmpeg from the container's edit list, pre-skip or LAME tag. Padding
+    at the end is cut here, at the length that the last packet and the edit list declare.
     """
 
-    def __init__(self, path: Path, limits: DecodeLimits) -> None:
+    def __init__(self, path: Path, limits: DecodeLimits, demuxer: str | None = None) -> None:
         try:
             self._container = av.open(
                 f"file:{path}",
+                format=demuxer,
                 options={"format_whitelist": DEMUXERS, "protocol_whitelist": "file"},
                 metadata_errors="replace",
             )
         except (av.error.FFmpegError, ValueError) as error:
-            raise AudioDecodeError(f"not audio that can be read (FFmpeg: {error})") from error
+            raise AudioDecodeError(
+                f"not audio that can be read (FFmpeg: {_reason(error)})"
+            ) from error
+        self._frames_decoded = 0
         self._frames = self._decoded_frames()
         self._next = self._next_frame()
         if self._next is None:
@@ -47,25 +55,22 @@ class PyavSource:
         self._rate_hz, self._channels = self._next.sample_rate, self._next.layout.nb_channels
         limits.check_format(self._rate_hz, self._channels)
         self._declared_frames, self._tolerance_frames = self._declared_length(path)
-        self._frames_read = 0
         self.info = self._describe()
 
     def read(self, max_frames: int) -> Waveform:
-        """Next block ``[channel, sample]`` float32, at least ``max_frames`` long but for the last; empty at the end.
+        """Next block ``[channel, sample]`` float32; empty at the end.
+
+        Whole codec frames are kept, so a block may be up to one codec frame over ``max_frames``.
 
         Raises:
-            AudioDecodeError: the data are damaged, change format midway, or end before the declared length.
+            AudioDecodeError: the data are damaged, change format midway, or end too early.
         """
-        blocks: list[Waveform] = []
-        while self._next is not None and sum(block.shape[1] for block in blocks) < max_frames:
-            frame, self._next = self._next, self._next_frame()
-            blocks.append(self._samples(frame))
-        if not blocks:
-            self._check_length()
-            return np.zeros((self._channels, 0), np.float32)
-        block = self._cut_padding(np.concatenate(blocks, axis=1))
-        self._frames_read += block.shape[1]
-        return block
+        while self._next is not None:
+            block = self._cut_padding(self._decode_block(max_frames))
+            if block.shape[1] > 0:
+                return block
+        self._check_length()
+        return np.zeros((self._channels, 0), np.float32)
 
     def close(self) -> None:
         """Close the file."""
@@ -81,20 +86,31 @@ class PyavSource:
         for packet in self._container.demux(stream):
             yield from packet.decode()
 
+    def _decode_block(self, max_frames: int) -> Waveform:
+        blocks: list[Waveform] = []
+        wanted = self._frames_decoded + max_frames
+        while self._next is not None and self._frames_decoded < wanted:
+            frame, self._next = self._next, self._next_frame()
+            blocks.append(self._samples(frame))
+            self._frames_decoded += blocks[-1].shape[1]
+        return np.concatenate(blocks, axis=1)
+
     def _next_frame(self) -> av.AudioFrame | None:
         try:
             return next((frame for frame in self._frames if frame.samples > 0), None)
         except av.error.MemoryError as error:
             raise MemoryError from error
         except av.error.FFmpegError as error:
-            found = getattr(self, "_frames_read", 0)
-            raise AudioDecodeError(f"damaged audio data after frame {found} (FFmpeg: {error})") from error
+            raise AudioDecodeError(
+                f"damaged audio data after frame {self._frames_decoded} (FFmpeg: {_reason(error)})"
+            ) from error
 
     def _samples(self, frame: av.AudioFrame) -> Waveform:
         if (frame.sample_rate, frame.layout.nb_channels) != (self._rate_hz, self._channels):
             raise AudioDecodeError(
-                f"format changes after frame {self._frames_read}: from {self._rate_hz} Hz, {self._channels} "
-                f"channels to {frame.sample_rate} Hz, {frame.layout.nb_channels}; convert the file first"
+                f"format changes after frame {self._frames_decoded}: from {self._rate_hz} Hz, "
+                f"{self._channels} channels to {frame.sample_rate} Hz, "
+                f"{frame.layout.nb_channels} channels; convert the file first"
             )
         samples = float_from_frame(frame)
         if self._next is None and frame.duration and frame.time_base == Fraction(1, self._rate_hz):
@@ -105,30 +121,37 @@ class PyavSource:
     def _cut_padding(self, block: Waveform) -> Waveform:
         if self._declared_frames is None:
             return block
-        surplus = self._frames_read + block.shape[1] - self._declared_frames
+        surplus = self._frames_decoded - self._declared_frames
         if surplus <= self._tolerance_frames:
             return block
+        if surplus > MAX_PADDING_FRAMES:
+            raise AudioDecodeError(
+                f"goes on for over {surplus} frames after the {self._declared_frames} that its "
+                "header declares; perhaps joined from several files: encode it anew"
+            )
         return block[:, : max(block.shape[1] - surplus, 0)]
 
     def _check_length(self) -> None:
         declared = self._declared_frames
-        if declared is not None and self._frames_read < declared - self._tolerance_frames:
+        if declared is not None and self._frames_decoded < declared - self._tolerance_frames:
             raise AudioDecodeError(
                 f"truncated: the header declares {declared} frames, "
-                f"decoding ended after {self._frames_read}; fetch it again"
+                f"decoding ended after {self._frames_decoded}; fetch it again"
             )
-        if self._frames_read == 0:
+        if self._frames_decoded == 0:
             raise AudioDecodeError("the audio stream holds no frames")
 
     def _declared_length(self, path: Path) -> tuple[int | None, int]:
-        """Frames the header declares, and by how many frames rounding may have moved that figure."""
+        """Frames the header declares, and by how many frames rounding may have moved that."""
         container, stream = self._container.format.name.split(",")[0], self._stream
+        if container == "mp3":
+            with path.open("rb") as file:
+                length = mp3_length(file)
+            return (length.frames, length.tolerance_frames) if length else (None, 0)
         if container not in EXACT_CONTAINERS or not stream.duration or stream.time_base is None:
             return None, 0
         frames = round(stream.duration * stream.time_base * self._rate_hz)
         with path.open("rb") as file:
-            if container == "mp3":
-                return (frames, 0) if has_xing_header(file) else (None, 0)
             timescale_hz = movie_timescale_hz(file, path.stat().st_size)
         # An MP4 edit list counts in ticks of the movie's timescale, often milliseconds.
         tick_frames = -(-self._rate_hz // timescale_hz) if timescale_hz else 1
@@ -151,7 +174,7 @@ class PyavSource:
             bit_depth=bit_depth(codec),
             is_float=is_float,
             is_lossless=is_float or name in LOSSLESS_CODECS or name.startswith("pcm_"),
-            frames=self._declared_frames,
+            frames=None if self._tolerance_frames else self._declared_frames,
             duration_s=duration_s,
             tags=_tags({**self._container.metadata, **self._stream.metadata}),
         )
@@ -191,7 +214,22 @@ def bit_depth(codec: av.AudioCodecContext) -> int | None:
     return None
 
 
+def _reason(error: Exception) -> str:
+    """FFmpeg's words without its error number and the path, which may be a temporary one."""
+    return str(getattr(error, "strerror", None) or error)
+
+
 def _tags(metadata: dict[str, str]) -> dict[str, str]:
-    kept = ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright", "license")
+    kept = (
+        "title",
+        "artist",
+        "album",
+        "date",
+        "tracknumber",
+        "genre",
+        "comment",
+        "copyright",
+        "license",
+    )
     named = {TAG_NAMES.get(name.lower(), name.lower()): value for name, value in metadata.items()}
     return {name: named[name] for name in kept if named.get(name)}

@@ -4,7 +4,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-import soundfile
+import soundfile  # type: ignore[import-untyped]
 
 from latentsep.audio.limits import DecodeLimits
 from latentsep.audio.source import SourceInfo
@@ -30,7 +30,15 @@ _UNRECOGNISED_CODES = frozenset({1, 4})
 
 
 class NotForLibsndfileError(Exception):
-    """libsndfile does not know this format, or does not read it faithfully."""
+    """libsndfile does not know this format, or does not read it faithfully.
+
+    Attributes:
+        demuxer: FFmpeg's name of the format, where libsndfile has recognised it.
+    """
+
+    def __init__(self, demuxer: str | None = None) -> None:
+        super().__init__(f"to be read by FFmpeg as {demuxer}")
+        self.demuxer = demuxer
 
 
 class SndfileSource:
@@ -73,15 +81,15 @@ def _open(path: Path) -> soundfile.SoundFile:
         file = soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
         if error.code in _UNRECOGNISED_CODES:
-            raise NotForLibsndfileError(error.error_string) from error
+            raise NotForLibsndfileError from error
         raise AudioDecodeError(f"damaged header: libsndfile says {error.error_string!r}") from error
     except TypeError as error:
         # soundfile takes .raw for headerless samples and asks for a rate.
-        raise NotForLibsndfileError(str(error)) from error
+        raise NotForLibsndfileError from error
     if file.format not in CONTAINERS or file.frames == UNKNOWN_FRAMES:
         # MP3 among them: without a Xing header libsndfile guesses the length and stops there.
         file.close()
-        raise NotForLibsndfileError(f"{file.format} is read by FFmpeg")
+        raise NotForLibsndfileError({"MP3": "mp3", "FLAC": "flac"}.get(file.format))
     return file
 
 

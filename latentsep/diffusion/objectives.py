@@ -1,5 +1,6 @@
 """What a network learns to predict, and how its output becomes a clean estimate."""
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -25,8 +26,8 @@ class Objective(Protocol):
         """Clean estimate at one level, all ``[item, latent_channel, frame]``."""
         ...
 
-    def start(self, mixture: Tensor, noise: Tensor) -> Tensor:
-        """The state a sampler starts from."""
+    def start(self, mixture: Tensor, noise: Callable[[], Tensor]) -> Tensor:
+        """The state a sampler starts from; ``noise`` makes standard normal latents when asked."""
         ...
 
     def schedule(self, steps: int) -> Schedule:
@@ -65,7 +66,7 @@ class BridgeObjective:
         sigma = torch.full((1,), level.sigma, device=state.device)
         return network(state, mixture, sigma)
 
-    def start(self, mixture: Tensor, noise: Tensor) -> Tensor:
+    def start(self, mixture: Tensor, noise: Callable[[], Tensor]) -> Tensor:
         del noise  # a bridge starts at the mixture
         return mixture
 

@@ -21,7 +21,7 @@ class PartConfig(Frozen):
 class ChunkConfig(Frozen):
     """The fixed shape the network sees; frames are the codec's."""
 
-    frames: PositiveInt = Field(1024, description="frames of one chunk, context included")
+    frames: PositiveInt = Field(2048, description="frames of one chunk, context included")
     context_frames: NonNegativeInt = Field(
         108, description="frames discarded on either side; at least the network's receptive radius"
     )

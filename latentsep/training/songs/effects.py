@@ -93,7 +93,8 @@ def band(
     """Butterworth high-pass at ``low_hz`` and low-pass at ``high_hz``; None leaves a side open."""
     result = waveform
     if low_hz is not None:
-        sos = signal.butter(order, low_hz, "highpass", fs=sample_rate_hz, output="sos")
+        corner_hz = min(low_hz, 0.4 * sample_rate_hz)
+        sos = signal.butter(order, corner_hz, "highpass", fs=sample_rate_hz, output="sos")
         result = signal.sosfilt(sos, result)
     if high_hz is not None and high_hz < 0.45 * sample_rate_hz:
         sos = signal.butter(order, high_hz, "lowpass", fs=sample_rate_hz, output="sos")

@@ -1,0 +1,149 @@
+"""How a track is cut: windows of whole tracks, and chunks of fixed shape inside a window.
+
+Everything counts codec frames from the start of the track, and every window and chunk starts on a
+multiple of the network's stride: a strided network moves with its input only by whole strides.
+
+::
+
+    window   |<------------ halo ------------>|<---- core ---->|<- halo ->|
+             | level | context | steps | rim  |
+    tape             |context| chunk core |context|
+                                  |context| chunk core |context|
+    decoded                          | rim  |<---- core ---->| rim  |
+
+The level needs neighbours of its own; the network discards a context around each chunk; with
+several steps each further step spoils another receptive radius; codec and mask need a rim.
+
+What a frame near a window's edge lacks in neighbours lies in the halo and is discarded, so a local
+model gives the same stems wherever the windows start.
+"""
+
+import math
+from dataclasses import dataclass
+
+from latentsep.errors import ConfigError
+from latentsep.models.model import Model
+from latentsep.separation.options import SeparationOptions
+
+MAX_WINDOW_S = 300.0
+MIN_CORE_SHARE = 0.5
+"""A window has as many chunks as it takes for half of it to survive the discarding."""
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """The geometry of windows and chunks, in frames; a hop is one frame's worth of samples."""
+
+    hop_samples: int
+    extra_frames: int
+    stride_frames: int
+    chunk_frames: int
+    context_frames: int
+    window_chunks: int
+    level_frames: int
+    rim_frames: int
+    step_frames: int
+
+    @property
+    def chunk_core_frames(self) -> int:
+        """Frames of a chunk that survive."""
+        return self.chunk_frames - 2 * self.context_frames
+
+    @property
+    def tape_frames(self) -> int:
+        """Frames of a window's tape: the chunks' cores and the outermost chunks' contexts."""
+        return self.window_chunks * self.chunk_core_frames + 2 * self.context_frames
+
+    @property
+    def encoded_frames(self) -> int:
+        """Frames of a window that are encoded: the tape and what its level depends on."""
+        return self.tape_frames + 2 * self.level_frames
+
+    @property
+    def halo_hops(self) -> int:
+        """Hops before a window's core that are encoded with it and discarded."""
+        return self.level_frames + self.context_frames + self.step_frames + self.rim_frames
+
+    @property
+    def window_hops(self) -> int:
+        """Hops of a whole window, halo included."""
+        return self.encoded_frames - self.extra_frames
+
+    @property
+    def core_hops(self) -> int:
+        """Hops of a window that survive, a multiple of the stride."""
+        free = self.window_hops - 2 * self.halo_hops
+        return free - free % self.stride_frames
+
+    @property
+    def decoded_hops(self) -> int:
+        """Hops that are decoded: the core and a rim on either side."""
+        return self.core_hops + 2 * self.rim_frames
+
+    @property
+    def core_samples(self) -> int:
+        """Samples by which windows follow each other, at the codec's rate."""
+        return self.core_hops * self.hop_samples
+
+    @property
+    def halo_samples(self) -> int:
+        """Samples of a window before its core, at the codec's rate."""
+        return self.halo_hops * self.hop_samples
+
+    @property
+    def window_samples(self) -> int:
+        """Samples of a whole window, at the codec's rate."""
+        return self.window_hops * self.hop_samples
+
+    def chunk_starts(self) -> list[int]:
+        """Where chunks start on the tape, in frames."""
+        return [chunk * self.chunk_core_frames for chunk in range(self.window_chunks)]
+
+
+def plan_windows(model: Model, options: SeparationOptions, steps: int) -> WindowPlan:
+    """Fit windows and chunks to a model and the user's dials.
+
+    Raises:
+        ConfigError: the segment is too short for the model's context.
+    """
+    codec, network = model.latent_space.codec, model.network
+    stride = network.stride_frames
+    frame_s = codec.hop_samples / codec.sample_rate_hz
+    chunk = model.config.chunk.frames
+    if options.segment_s is not None:
+        chunk = _up(round(options.segment_s / frame_s), stride)
+    context = _up(model.config.chunk.context_frames, stride)
+    if options.overlap is not None:
+        context = max(context, _up(math.ceil(chunk * options.overlap / 2), stride))
+    refined_hops = math.ceil(model.config.refinement.window_samples / codec.hop_samples)
+    rim = _up(codec.reach_frames + refined_hops, stride)
+    spoiled = _up((steps - 1) * network.receptive_radius_frames, stride)
+    if chunk - 2 * context < stride:
+        least_s = (2 * context + stride) * frame_s
+        raise ConfigError(
+            f"a segment of {chunk * frame_s:.2f} s with an overlap of {2 * context / chunk:.2f} leaves "
+            f"nothing to keep; this model needs a segment above {least_s:.2f} s, best {stride * 256 * frame_s:.0f} s"
+        )
+    core = chunk - 2 * context
+    least_chunks = math.ceil((2 * (rim + spoiled) + stride) / (core * MIN_CORE_SHARE))
+    plan = WindowPlan(
+        hop_samples=codec.hop_samples,
+        extra_frames=codec.extra_frames,
+        stride_frames=stride,
+        chunk_frames=chunk,
+        context_frames=context,
+        window_chunks=least_chunks,
+        level_frames=_up(model.latent_space.level_radius_frames, stride),
+        rim_frames=rim,
+        step_frames=spoiled,
+    )
+    if plan.window_hops * frame_s > MAX_WINDOW_S:
+        raise ConfigError(
+            f"{steps} steps need windows of {plan.window_hops * frame_s:.0f} s, more than {MAX_WINDOW_S:.0f} s; "
+            "take fewer steps or a longer segment"
+        )
+    return plan
+
+
+def _up(frames: int, stride: int) -> int:
+    return math.ceil(frames / stride) * stride

@@ -1,0 +1,224 @@
+"""The separator: a model and the dials of a run, for arrays and for streams. Without Ray."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentsep.audio.waveform import Waveform
+from latentsep.errors import ConfigError
+from latentsep.models.folder import load_model
+from latentsep.models.model import Model
+from latentsep.separation.noise import TrackNoise
+from latentsep.separation.options import SeparationOptions
+from latentsep.separation.plan import plan_windows
+from latentsep.separation.session import TrackSession
+from latentsep.separation.stems import Stems
+from latentsep.separation.windows import Window, WindowSeparator
+
+GPU_BATCH_CHUNKS = 16
+BLOCK_SAMPLES = 1 << 18
+
+
+@dataclass(frozen=True)
+class Track:
+    """One recording in memory."""
+
+    track_id: str
+    waveform: Waveform
+    sample_rate_hz: int
+
+
+class Separator:
+    """Splits mixtures into vocals and accompaniment.
+
+    The result of a track depends on its samples, its id (only where noise is drawn), the model and
+    the options: not on its companions, their order, or where a stream was cut into blocks.
+
+    >>> stems = Separator.from_pretrained("default").separate(waveform, sample_rate_hz)  # doctest: +SKIP
+    """
+
+    def __init__(self, model: Model, options: SeparationOptions | None = None) -> None:
+        self.options = options or SeparationOptions()
+        self.device = pick_device(self.options.device)
+        self.model = model.to(self.device)
+        steps = self._check_steps()
+        self.plan = plan_windows(model, self.options, steps)
+        refinement = model.config.refinement
+        if self.options.refinement is not None:
+            refinement = refinement.model_copy(update={"mode": self.options.refinement})
+        self.batch_chunks = self.options.batch_chunks or (1 if self.device.type == "cpu" else GPU_BATCH_CHUNKS)
+        self._windows = WindowSeparator(
+            model,
+            self.plan,
+            steps=steps,
+            draws=self.options.draws,
+            batch_chunks=self.batch_chunks,
+            refinement=refinement,
+            device=self.device,
+            dtype=getattr(torch, self.options.precision),
+        )
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | Path = "default", **options: object) -> "Separator":
+        """A separator with a bundled model, or one from a folder.
+
+        Args:
+            name_or_folder: a name of ``latentsep models``, or a model folder.
+            options: fields of ``SeparationOptions``.
+
+        Raises:
+            ModelError: the model is unknown or damaged.
+            ConfigError: an option is impossible for it.
+        """
+        return cls(load_model(name_or_folder), SeparationOptions.model_validate(options))
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """The rate the model works at; any other is resampled on the way in and out."""
+        return self.model.latent_space.codec.sample_rate_hz
+
+    @property
+    def windows_per_call(self) -> int:
+        """How many windows fill one batch."""
+        return max(1, self.batch_chunks // self.plan.window_chunks)
+
+    def separate(self, waveform: Waveform, sample_rate_hz: int, track_id: str = "") -> Stems:
+        """Separate one recording in memory.
+
+        Args:
+            waveform: ``[channel, sample]`` float, full scale -1..1.
+            sample_rate_hz: its rate, 8 to 192 kHz.
+            track_id: names the noise, where the sampler draws any.
+
+        Returns:
+            Stems of the same shape and rate; their sum is the mixture up to float rounding.
+
+        Raises:
+            ValueError: the array is not ``[channel, sample]``, or is empty.
+            NonFiniteAudioError: NaN or infinity in the waveform or out of the model.
+        """
+        (stems,) = self.separate_many([Track(track_id, waveform, sample_rate_hz)])
+        return stems
+
+    def separate_many(self, tracks: Iterable[Track]) -> Iterator[Stems]:
+        """Separate several recordings, in their order; their windows share batches.
+
+        Raises:
+            ValueError, NonFiniteAudioError: as ``separate``, at the first such track.
+        """
+        batch: list[tuple[TrackSession, Window]] = []
+        open_tracks: list[tuple[TrackSession, list[Stems]]] = []
+        for track in tracks:
+            session = self._pushed(track)
+            open_tracks.append((session, []))
+            for window in session.windows():
+                batch.append((session, window))
+                if len(batch) == self.windows_per_call:
+                    self._run(batch)
+                    batch = []
+            yield from _pop_done(open_tracks)
+        if batch:
+            self._run(batch)
+        yield from _pop_done(open_tracks)
+
+    def stream(
+        self, blocks: Iterable[Waveform], sample_rate_hz: int, channels: int, track_id: str = ""
+    ) -> Iterator[Stems]:
+        """Separate a stream of blocks ``[channel, sample]`` in bounded memory.
+
+        Yields:
+            Stems in order, as they become ready; together exactly as long as the blocks.
+        """
+        session = self.session(sample_rate_hz, channels, track_id)
+        waiting: list[Window] = []
+        for block in blocks:
+            session.push(block)
+            waiting.extend(session.windows())
+            while len(waiting) >= self.windows_per_call:
+                self._advance(session, waiting)
+                yield from session.stems()
+        session.finish()
+        waiting.extend(session.windows())
+        while waiting:
+            self._advance(session, waiting)
+            yield from session.stems()
+
+    def session(self, sample_rate_hz: int, channels: int, track_id: str = "") -> TrackSession:
+        """Start one track whose windows the caller batches itself, with ``separate_windows``."""
+        codec = self.model.latent_space.codec
+        noise = TrackNoise(self.options.seed, track_id, codec.latent_channels)
+        return TrackSession(self.plan, codec.sample_rate_hz, sample_rate_hz, channels, noise)
+
+    def separate_windows(self, windows: list[Window]) -> list[Tensor]:
+        """Vocals ``[channel, plan.core_samples]`` of windows of any tracks, in their order."""
+        return self._windows.separate(windows)
+
+    def _advance(self, session: TrackSession, waiting: list[Window]) -> None:
+        batch = waiting[: self.windows_per_call]
+        del waiting[: self.windows_per_call]
+        for vocals in self.separate_windows(batch):
+            session.accept(vocals)
+
+    def _run(self, batch: list[tuple[TrackSession, Window]]) -> None:
+        results = self.separate_windows([window for _, window in batch])
+        for (session, _), vocals in zip(batch, results, strict=True):
+            session.accept(vocals)
+
+    def _pushed(self, track: Track) -> TrackSession:
+        waveform = np.asarray(track.waveform, np.float32)
+        if waveform.ndim != 2 or not waveform.size:
+            raise ValueError(f"a waveform [channel, sample] is wanted, got shape {waveform.shape}")
+        session = self.session(track.sample_rate_hz, len(waveform), track.track_id)
+        session.push(waveform)
+        session.finish()
+        return session
+
+    def _check_steps(self) -> int:
+        steps = self.options.steps or self.model.config.sampling.steps
+        most = self.model.objective.max_steps
+        if steps > most:
+            raise ConfigError(f"model {self.model.config.name!r} can do 1..{most} steps, got {steps}")
+        if self.options.draws > 1 and not any(level.spread for level in self.model.objective.schedule(steps)):
+            raise ConfigError(
+                f"draws={self.options.draws} would all be equal: {steps} step(s) of this model draw no noise; "
+                "take --draws 1, or more --steps"
+            )
+        return steps
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of a name; ``auto`` takes a GPU where there is one.
+
+    Raises:
+        ConfigError: no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"device {name!r} cannot be used: {reason}; take auto or cpu") from error
+    return device
+
+
+def _pop_done(open_tracks: list[tuple[TrackSession, list[Stems]]]) -> Iterator[Stems]:
+    while open_tracks:
+        session, pieces = open_tracks[0]
+        pieces.extend(session.stems())
+        if not session.done:
+            return
+        open_tracks.pop(0)
+        yield _concatenate(pieces)
+
+
+def _concatenate(pieces: list[Stems]) -> Stems:
+    return Stems(
+        vocals=np.concatenate([piece.vocals for piece in pieces], axis=1),
+        accompaniment=np.concatenate([piece.accompaniment for piece in pieces], axis=1),
+    )
