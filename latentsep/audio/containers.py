@@ -47,6 +47,12 @@ def movie_timescale_hz(file: BinaryIO, file_bytes: int) -> int | None:
     return None
 
 
+def riff_chunk_offset(file: BinaryIO, file_bytes: int, name: bytes) -> int | None:
+    """Where the payload of a WAV file's chunk starts; ``None`` if the file has no such chunk."""
+    chunks = _riff_chunks(file, file_bytes)
+    return next((start for found, start, _ in chunks if found == name), None)
+
+
 def _mvhd_timescale_hz(file: BinaryIO, moov_start: int, file_bytes: int) -> int | None:
     for name, start, _ in _mp4_boxes(file, moov_start, file_bytes):
         if name == b"mvhd":
@@ -95,16 +101,24 @@ def _walk(
     raise AudioDecodeError(f"header has over {MAX_CHUNKS} chunks; the file is damaged")
 
 
-def _check_riff(file: BinaryIO, file_bytes: int) -> None:
-    file.seek(0)
-    order: str = ">" if file.read(4) == b"RIFX" else "<"
+def _riff_order(file: BinaryIO) -> str:
+    return ">" if _read_at(file, 0, 4) == b"RIFX" else "<"
+
+
+def _riff_chunks(file: BinaryIO, file_bytes: int) -> Iterator[Chunk]:
+    order = _riff_order(file)
 
     def parse(head: bytes) -> tuple[bytes, int, int, int]:
         (size,) = struct.unpack_from(order + "I", head, 4)
         return head[:4], 8, size, 8 + size + size % 2
 
+    return _walk(file, 12, file_bytes, parse)
+
+
+def _check_riff(file: BinaryIO, file_bytes: int) -> None:
+    order = _riff_order(file)
     frame_bytes, long_data_bytes = 0, None
-    for name, start, size in _walk(file, 12, file_bytes, parse):
+    for name, start, size in _riff_chunks(file, file_bytes):
         if name == b"ds64":
             (long_data_bytes,) = struct.unpack("<Q", _read_at(file, start + 8, 8).ljust(8, b"\0"))
         elif name == b"fmt ":

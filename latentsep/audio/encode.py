@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 import soundfile  # type: ignore[import-untyped]
 
-from latentsep.audio.containers import check_complete
+from latentsep.audio.containers import check_complete, riff_chunk_offset
 from latentsep.audio.id3 import id3_tag
 from latentsep.audio.quantise import IntegerWaveform, quantise
 from latentsep.audio.resample import StreamResampler, resampled_length
@@ -25,8 +25,6 @@ __all__ = ["AudioWriter", "StemFormat", "quantise"]
 
 # Vorbis in libsndfile overflows its stack on long writes.
 WRITE_FRAMES = 16_384
-# libsndfile commands that soundfile has no name for.
-_SET_ADD_PEAK_CHUNK = 0x1050
 _RF64_AUTO_DOWNGRADE = 0x1210
 _ALMOST_FULL_BYTES = 64 * 1024
 
@@ -244,9 +242,8 @@ class AudioWriter:
             bitrate_mode=self._bitrate_mode(),
         )
         if self._format.codec == "wav":
-            # RF64 only above 4 GiB; and no PEAK chunk, whose time stamp would change the bytes.
-            _command(file, _RF64_AUTO_DOWNGRADE, enable=True)
-            _command(file, _SET_ADD_PEAK_CHUNK, enable=False)
+            # RF64 above 4 GiB only; soundfile has no name for this command.
+            soundfile._snd.sf_command(file._file, _RF64_AUTO_DOWNGRADE, soundfile._ffi.NULL, 1)
         return file
 
     def _bitrate_mode(self) -> str | None:
@@ -286,6 +283,8 @@ class AudioWriter:
         _check_written(self._temporary, file_frames)
         if self._format.codec == "mp3":
             _prepend(self._temporary, id3_tag(self._tags))
+        elif self._format.subtype == "FLOAT":
+            _clear_peak_time(self._temporary)
         _sync(self._temporary)
         self._temporary.replace(self.path)
         _sync(self.path.parent)
@@ -311,10 +310,6 @@ class AudioWriter:
             raise AudioEncodeError(f"{self.path}: cannot be written: {reason}") from error
 
 
-def _command(file: soundfile.SoundFile, command: int, *, enable: bool) -> None:
-    soundfile._snd.sf_command(file._file, command, soundfile._ffi.NULL, int(enable))
-
-
 def _check_written(path: Path, frames: int) -> None:
     """Re-read what landed on the disk: libsndfile may lose the end of a file without a word."""
     with path.open("rb") as raw:
@@ -338,6 +333,19 @@ def _prepend(path: Path, head: bytes) -> None:
         longer.replace(path)
     finally:
         longer.unlink(missing_ok=True)
+
+
+def _clear_peak_time(path: Path) -> None:
+    """Blank the time of writing in a float WAV, so that the same samples make the same bytes.
+
+    libsndfile leaves the chunk out on request, but not in a file that began as RF64.
+    """
+    with path.open("r+b") as file:
+        offset = riff_chunk_offset(file, path.stat().st_size, b"PEAK")
+        if offset is not None:
+            # After the chunk's version number.
+            file.seek(offset + 4)
+            file.write(bytes(4))
 
 
 def _sync(path: Path) -> None:

@@ -16,15 +16,18 @@ class Mp3Length:
     Attributes:
         frames: samples per channel, without the encoder's delay and padding where those are known.
         tolerance_frames: by how much writers of such headers are known to be off.
+        file_bytes: size of the whole file up to the last frame; 0 where it is not declared.
     """
 
     frames: int
     tolerance_frames: int
+    file_bytes: int
 
 
 def mp3_length(file: BinaryIO) -> Mp3Length | None:
     """Declared length; ``None`` where the file has no Xing or Info header with a frame count."""
-    file.seek(_id3_bytes(file))
+    start = _id3_bytes(file)
+    file.seek(start)
     head = file.read(_SEARCH_BYTES)
     sync = _find_sync(head)
     tag = max(head.find(b"Xing", sync), head.find(b"Info", sync))
@@ -37,7 +40,9 @@ def mp3_length(file: BinaryIO) -> Mp3Length | None:
     frames = int.from_bytes(head[tag + 8 : tag + 12], "big") * samples_per_frame
     trimmed = _delay_and_padding(head, tag, flags)
     # Encoders that write no delay often count the header's own frame too.
-    return Mp3Length(frames - trimmed, 0 if trimmed else samples_per_frame)
+    audio_bytes = int.from_bytes(head[tag + 12 : tag + 16], "big") if flags & _BYTES_FLAG else 0
+    file_bytes = start + sync + audio_bytes if audio_bytes else 0
+    return Mp3Length(frames - trimmed, 0 if trimmed else samples_per_frame, file_bytes)
 
 
 def _id3_bytes(file: BinaryIO) -> int:

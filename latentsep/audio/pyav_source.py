@@ -47,6 +47,7 @@ class PyavSource:
             raise AudioDecodeError(
                 f"not audio that can be read (FFmpeg: {_reason(error)})"
             ) from error
+        self._container_name = self._container.format.name.split(",")[0]
         self._frames_decoded = 0
         self._frames = self._decoded_frames()
         self._next = self._next_frame()
@@ -80,6 +81,9 @@ class PyavSource:
         if not self._container.streams.audio:
             raise AudioDecodeError("the file holds no audio stream")
         stream = self._container.streams.audio[0]
+        # PyAV's types leave out that a stream of unknown codec has no context.
+        if getattr(stream, "codec_context", None) is None:
+            raise AudioDecodeError("the codec of its audio stream is unknown")
         # One thread: more would cost address space per core of the machine.
         stream.codec_context.thread_count = 1
         self._stream = stream
@@ -113,8 +117,9 @@ class PyavSource:
                 f"{frame.layout.nb_channels} channels; convert the file first"
             )
         samples = float_from_frame(frame)
-        if self._next is None and frame.duration and frame.time_base == Fraction(1, self._rate_hz):
-            # The container shortens the last packet by the encoder's padding.
+        is_exact = self._container_name == "mov" and frame.time_base == Fraction(1, self._rate_hz)
+        if self._next is None and frame.duration and is_exact:
+            # MP4 shortens the last packet by the encoder's padding.
             return samples[:, : frame.duration]
         return samples
 
@@ -143,11 +148,9 @@ class PyavSource:
 
     def _declared_length(self, path: Path) -> tuple[int | None, int]:
         """Frames the header declares, and by how many frames rounding may have moved that."""
-        container, stream = self._container.format.name.split(",")[0], self._stream
+        container, stream = self._container_name, self._stream
         if container == "mp3":
-            with path.open("rb") as file:
-                length = mp3_length(file)
-            return (length.frames, length.tolerance_frames) if length else (None, 0)
+            return _mp3_declared_length(path)
         if container not in EXACT_CONTAINERS or not stream.duration or stream.time_base is None:
             return None, 0
         frames = round(stream.duration * stream.time_base * self._rate_hz)
@@ -167,7 +170,7 @@ class PyavSource:
         name = codec.name.removesuffix("float")
         is_float = name.startswith("pcm_f")
         return SourceInfo(
-            container=self._container.format.name.split(",")[0],
+            container=self._container_name,
             codec=name,
             sample_rate_hz=self._rate_hz,
             channels=self._channels,
@@ -212,6 +215,21 @@ def bit_depth(codec: av.AudioCodecContext) -> int | None:
     if codec.name in LOSSLESS_CODECS and codec.format is not None:
         return {"s16": 16, "s16p": 16, "u8": 8, "u8p": 8}.get(codec.format.name)
     return None
+
+
+def _mp3_declared_length(path: Path) -> tuple[int | None, int]:
+    """Frames an MP3 declares, if any, and their tolerance; refuses a file shorter than declared."""
+    with path.open("rb") as file:
+        length = mp3_length(file)
+    if length is None:
+        return None, 0
+    found_bytes = path.stat().st_size
+    if found_bytes < length.file_bytes:
+        raise AudioDecodeError(
+            f"truncated: the header declares {length.frames} frames in {length.file_bytes} bytes, "
+            f"the file holds {found_bytes}; fetch it again"
+        )
+    return length.frames, length.tolerance_frames
 
 
 def _reason(error: Exception) -> str:

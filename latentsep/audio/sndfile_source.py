@@ -18,7 +18,6 @@ CONTAINERS = frozenset(
 BIT_DEPTHS = MappingProxyType(
     {
         "PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32,
-        "ALAC_16": 16, "ALAC_20": 20, "ALAC_24": 24, "ALAC_32": 32,
     }
 )  # fmt: skip
 TAG_NAMES = (
@@ -26,7 +25,10 @@ TAG_NAMES = (
 )  # fmt: skip
 # libsndfile's way to say that a FLAC header declares no length.
 UNKNOWN_FRAMES = 2**63 - 1
-_UNRECOGNISED_CODES = frozenset({1, 4})
+# Unknown format, unknown encoding, and what its MP3 reader says of bytes that are no MP3.
+_UNRECOGNISED_CODES = frozenset({1, 4, 7})
+# A header with 0 Hz.
+_INCOMPLETE_HEADER_CODE = 24
 
 
 class NotForLibsndfileError(Exception):
@@ -82,12 +84,17 @@ def _open(path: Path) -> soundfile.SoundFile:
     except soundfile.LibsndfileError as error:
         if error.code in _UNRECOGNISED_CODES:
             raise NotForLibsndfileError from error
-        raise AudioDecodeError(f"damaged header: libsndfile says {error.error_string!r}") from error
+        says = repr(error.error_string)
+        if error.code == _INCOMPLETE_HEADER_CODE:
+            says += ", as of a sample rate of 0 Hz"
+        raise AudioDecodeError(f"damaged header: libsndfile says {says}") from error
     except TypeError as error:
         # soundfile takes .raw for headerless samples and asks for a rate.
         raise NotForLibsndfileError from error
-    if file.format not in CONTAINERS or file.frames == UNKNOWN_FRAMES:
-        # MP3 among them: without a Xing header libsndfile guesses the length and stops there.
+    # MP3: without a Xing header libsndfile guesses the length and stops there. ALAC: it garbles
+    # stereo of 24 bits. FLAC of no declared length: it fails at the last block.
+    is_garbled = file.subtype.startswith("ALAC") or file.frames == UNKNOWN_FRAMES
+    if file.format not in CONTAINERS or is_garbled:
         file.close()
         raise NotForLibsndfileError({"MP3": "mp3", "FLAC": "flac"}.get(file.format))
     return file

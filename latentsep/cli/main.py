@@ -4,13 +4,12 @@ import sys
 
 import click
 
+from latentsep.cli.exit_codes import EXIT_CONFIG, EXIT_INTERRUPTED, EXIT_REJECTS
+from latentsep.cli.models import models
+from latentsep.cli.separate import separate
 from latentsep.cli.train import train
 from latentsep.errors import ConfigError, LatentsepError
 from latentsep.version import __version__
-
-EXIT_FAILED = 1
-EXIT_CONFIG = 2
-EXIT_INTERRUPTED = 75
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -19,7 +18,8 @@ def cli() -> None:
     """Separate the singing voice from music, one song or a whole catalogue."""
 
 
-cli.add_command(train)
+for command in (separate, models, train):
+    cli.add_command(command)
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
         sys.exit(EXIT_CONFIG)
     except LatentsepError as error:
         click.echo(f"Error: {error}", err=True)
-        sys.exit(EXIT_FAILED)
+        sys.exit(EXIT_REJECTS)
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted; run the same command again to go on.", err=True)
         sys.exit(EXIT_INTERRUPTED)

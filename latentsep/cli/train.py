@@ -9,12 +9,29 @@ import click
 
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
-@click.option("--data", "data_folder", type=click.Path(path_type=Path), default=Path(), show_default=True,
-              help="Folder of recorded stems; paths in CONFIG are relative to it.")
-@click.option("--run", "run_folder", type=click.Path(path_type=Path), required=True,
-              help="Checkpoints, curve and generated songs; run again to go on from there.")
-@click.option("-o", "--out", "model_folder", type=click.Path(path_type=Path), required=True,
-              help="Where the finished model folder goes.")
+@click.option(
+    "--data",
+    "data_folder",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    show_default=True,
+    help="Folder of recorded stems; paths in CONFIG are relative to it.",
+)
+@click.option(
+    "--run",
+    "run_folder",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Checkpoints, curve and generated songs; run again to go on from there.",
+)
+@click.option(
+    "-o",
+    "--out",
+    "model_folder",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Where the finished model folder goes.",
+)
 def train(config: Path, data_folder: Path, run_folder: Path, model_folder: Path) -> None:
     """Train the model that CONFIG (see configs/train) describes."""
     from latentsep.training.run import read_train_config

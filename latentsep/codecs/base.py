@@ -12,8 +12,8 @@ class Codec(Protocol):
     A waveform of ``n`` hops gives ``n + extra_frames`` latent frames, and those give the ``n`` hops
     back. Frame ``f`` depends on samples ``(f - reach_frames) * hop_samples`` up to
     ``(f + 1 + reach_frames) * hop_samples`` only, and the other way round, so that a window with
-    that much context on both sides decodes to what the whole track would. Nothing above ``bandwidth_hz`` survives the
-    round trip.
+    that much context on both sides decodes to what the whole track would. Nothing above
+    ``bandwidth_hz`` survives the round trip.
     """
 
     sample_rate_hz: int
@@ -46,8 +46,8 @@ def check_waveform(codec: Codec, waveform: Tensor) -> None:
     _, channels, samples = waveform.shape
     if channels != codec.channels or samples % codec.hop_samples or samples == 0:
         raise ValueError(
-            f"a waveform [item, {codec.channels}, multiple of {codec.hop_samples} samples] is wanted, "
-            f"got {list(waveform.shape)}; pad it to whole hops first"
+            f"a waveform [item, {codec.channels}, multiple of {codec.hop_samples} samples] is "
+            f"wanted, got {list(waveform.shape)}; pad it to whole hops first"
         )
 
 
@@ -56,6 +56,6 @@ def check_latents(codec: Codec, latents: Tensor) -> None:
     _, channels, frames = latents.shape
     if channels != codec.latent_channels or frames <= codec.extra_frames:
         raise ValueError(
-            f"latents [item, {codec.latent_channels}, more than {codec.extra_frames} frames] are wanted, "
-            f"got {list(latents.shape)}; were they made by another codec?"
+            f"latents [item, {codec.latent_channels}, more than {codec.extra_frames} frames] are "
+            f"wanted, got {list(latents.shape)}; were they made by another codec?"
         )

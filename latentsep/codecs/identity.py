@@ -11,7 +11,9 @@ class IdentityCodec(nn.Module):
     extra_frames = 0
     reach_frames = 0
 
-    def __init__(self, sample_rate_hz: int = 44_100, channels: int = 2, hop_samples: int = 64) -> None:
+    def __init__(
+        self, sample_rate_hz: int = 44_100, channels: int = 2, hop_samples: int = 64
+    ) -> None:
         super().__init__()
         self.sample_rate_hz = sample_rate_hz
         self.channels = channels
@@ -22,10 +24,13 @@ class IdentityCodec(nn.Module):
     def encode(self, waveform: Tensor) -> Tensor:
         """Fold ``[item, channel, sample]`` to ``[item, channel * hop, frame]``."""
         check_waveform(self, waveform)
-        folded = waveform.unflatten(2, (-1, self.hop_samples))
+        items, channels, _ = waveform.shape
+        folded = waveform.reshape(items, channels, -1, self.hop_samples)
         return folded.transpose(2, 3).flatten(1, 2)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Unfold ``[item, channel * hop, frame]`` to ``[item, channel, sample]``."""
         check_latents(self, latents)
-        return latents.unflatten(1, (self.channels, self.hop_samples)).transpose(2, 3).flatten(2)
+        items, _, frames = latents.shape
+        folded = latents.reshape(items, self.channels, self.hop_samples, frames)
+        return folded.transpose(2, 3).flatten(2)

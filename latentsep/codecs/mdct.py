@@ -59,11 +59,11 @@ class MdctCodec(nn.Module):
     def decode(self, latents: Tensor) -> Tensor:
         """``[item, mid_bins + side_bins, hops + 1]`` -> ``[item, 2, hops * hop]``."""
         check_latents(self, latents)
-        mid, side = latents.transpose(1, 2).split([self.mid_bins, self.side_bins], dim=2)
-        halves = torch.stack(
-            [mid @ self.basis.T, side @ self.basis[:, : self.side_bins].T], dim=1
-        ).unflatten(3, (2, self.hop_samples))
-        hops = halves[:, :, :-1, 1] + halves[:, :, 1:, 0]
+        spectra = latents.transpose(1, 2)
+        mid = spectra[:, :, : self.mid_bins] @ self.basis.T
+        side = spectra[:, :, self.mid_bins :] @ self.basis[:, : self.side_bins].T
+        frames = torch.stack([mid, side], dim=1)
+        hops = frames[:, :, :-1, self.hop_samples :] + frames[:, :, 1:, : self.hop_samples]
         return _rotate(hops.flatten(2))
 
 

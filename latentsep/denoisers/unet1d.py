@@ -7,6 +7,7 @@ discarded context join without seams. A GroupNorm over time would see the whole 
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ class FrameNorm(nn.Module):
         self.gain = nn.Parameter(torch.ones(channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise ``[item, channel, frame]``."""
         power = x.float().square().mean(dim=1, keepdim=True)
         return x * torch.rsqrt(power + 1e-6).to(x.dtype) * self.gain.to(x.dtype)
 
@@ -42,10 +44,12 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.conv_out.weight)
 
     def forward(self, x: Tensor, step: Tensor) -> Tensor:
+        """Process ``x`` ``[item, channel, frame]``, told ``step`` ``[1 or item, step_channel]``."""
         scale, shift = self.film(step)[:, :, None].chunk(2, dim=1)
         hidden = self.conv_in(nn.functional.silu(self.norm_in(x)))
         hidden = self.norm_out(hidden) * (1 + scale) + shift
-        return x + self.conv_out(nn.functional.silu(hidden))
+        added: Tensor = self.conv_out(nn.functional.silu(hidden))
+        return x + added
 
 
 class UNet1d(nn.Module):
@@ -72,27 +76,32 @@ class UNet1d(nn.Module):
         super().__init__()
         self.stride_frames = 2 ** (len(widths) - 1)
         self.step_mlp = nn.Sequential(
-            nn.Linear(STEP_FEATURES, step_channels), nn.SiLU(), nn.Linear(step_channels, step_channels)
+            nn.Linear(STEP_FEATURES, step_channels),
+            nn.SiLU(),
+            nn.Linear(step_channels, step_channels),
         )
+        fine_levels = widths[:-1]
         self.conv_in = nn.Conv1d(2 * latent_channels, widths[0], 3, padding=1)
-        self.down = nn.ModuleList(_level(width, step_channels, [1] * blocks) for width in widths[:-1])
+        self.down = nn.ModuleList(
+            _level(width, step_channels, [1] * blocks) for width in widths[:-1]
+        )
         self.shrink = nn.ModuleList(
-            nn.Conv1d(fine, coarse, 2, stride=2) for fine, coarse in zip(widths, widths[1:], strict=False)
+            nn.Conv1d(fine, coarse, 2, stride=2) for fine, coarse in pairwise(widths)
         )
         self.bottom = _level(widths[-1], step_channels, bottom_dilations)
         self.grow = nn.ModuleList(
-            nn.ConvTranspose1d(coarse, fine, 2, stride=2)
-            for fine, coarse in zip(widths, widths[1:], strict=False)
+            nn.ConvTranspose1d(coarse, fine, 2, stride=2) for fine, coarse in pairwise(widths)
         )
-        self.merge = nn.ModuleList(nn.Conv1d(2 * width, width, 1) for width in widths[:-1])
-        self.up = nn.ModuleList(_level(width, step_channels, [1] * blocks) for width in widths[:-1])
+        self.merge = nn.ModuleList(nn.Conv1d(2 * width, width, 1) for width in fine_levels)
+        self.up = nn.ModuleList(_level(width, step_channels, [1] * blocks) for width in fine_levels)
         self.norm_out = FrameNorm(widths[0])
         self.conv_out = nn.Conv1d(widths[0], 2 * latent_channels, 3, padding=1)
         nn.init.zeros_(self.conv_out.weight)
-        nn.init.zeros_(self.conv_out.bias)
+        nn.init.constant_(self.conv_out.bias, 0.0)  # type: ignore[arg-type]
         self.receptive_radius_frames = self._receptive_radius_frames()
 
     def forward(self, state: Tensor, mixture: Tensor, sigma: Tensor) -> Tensor:
+        """Estimate as ``Network`` says; ``sigma`` may be ``[1]``, for all items."""
         step = self.step_mlp(step_features(sigma))
         x = self.conv_in(torch.cat([state, mixture], dim=1))
         skips = []
@@ -105,13 +114,14 @@ class UNet1d(nn.Module):
             x = self.merge[depth](torch.cat([self.grow[depth](x), skips[depth]], dim=1))
             x = _run(self.up[depth], x, step)
         mask, residual = self.conv_out(nn.functional.silu(self.norm_out(x))).float().chunk(2, dim=1)
-        return torch.sigmoid(mask) * mixture + residual
+        return torch.sigmoid(mask).mul(mixture).add(residual)
 
     def _receptive_radius_frames(self) -> int:
-        radius = 2  # the first and the last convolution
+        radius: int = 2  # the first and the last convolution
         for depth, level in enumerate([*self.down, self.bottom]):
             passes = 1 if level is self.bottom else 2  # on the way down, and again on the way up
-            radius += passes * 2**depth * sum(block.radius_frames for block in level)
+            level_radius: int = sum(block.radius_frames for block in level)
+            radius += passes * 2**depth * level_radius
         # Each halving looks one fine frame ahead, each doubling fills from one coarse frame.
         return radius + 2 * (self.stride_frames - 1)
 
@@ -127,7 +137,7 @@ def _level(width: int, step_channels: int, dilations: Sequence[int]) -> nn.Modul
     return nn.ModuleList(ResidualBlock(width, step_channels, dilation) for dilation in dilations)
 
 
-def _run(level: nn.Module, x: Tensor, step: Tensor) -> Tensor:
-    for block in level.children():
+def _run(level: nn.ModuleList, x: Tensor, step: Tensor) -> Tensor:
+    for block in level:
         x = block(x, step)
     return x

@@ -51,6 +51,7 @@ class BridgeObjective:
     def loss(
         self, network: Network, clean: Tensor, mixture: Tensor, generator: torch.Generator
     ) -> Tensor:
+        """Mean squared error of the clean estimate."""
         items = clean.shape[0]
         sigma = torch.rand(items, generator=generator)
         sigma[: round(items * self.start_share)] = 1.0
@@ -62,15 +63,18 @@ class BridgeObjective:
         return (estimate.float() - clean).square().mean()
 
     def clean(self, network: Network, state: Tensor, mixture: Tensor, level: Level) -> Tensor:
-        # One row, expanded inside the network: a Linear on one row and on many differ in the last bit.
+        """The network's output as it is."""
+        # One row for all items: a Linear on one row and on many differ in the last bit.
         sigma = torch.full((1,), level.sigma, device=state.device)
         return network(state, mixture, sigma)
 
     def start(self, mixture: Tensor, noise: Callable[[], Tensor]) -> Tensor:
+        """The mixture."""
         del noise  # a bridge starts at the mixture
         return mixture
 
     def schedule(self, steps: int) -> Schedule:
+        """Evenly spaced levels."""
         return bridge_schedule(steps, self.spread)
 
 

@@ -2,7 +2,21 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
+
+
+def explain(error: ValidationError) -> str:
+    """What is wrong with settings, in one line: each place and its problem."""
+    problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+    return "; ".join(problems)
 
 
 class Frozen(BaseModel):
@@ -39,7 +53,9 @@ class RefinementConfig(Frozen):
 
     mode: Literal["off", "mask"] = Field("mask", description="off: the decoded vocals as they are")
     window_samples: Annotated[int, Field(ge=64)] = Field(4096, description="STFT window")
-    power: PositiveFloat = Field(2.0, description="exponent of the magnitudes in the mask; 2 is Wiener")
+    power: PositiveFloat = Field(
+        2.0, description="exponent of the magnitudes in the mask; 2 is Wiener"
+    )
 
 
 class WeightsConfig(Frozen):

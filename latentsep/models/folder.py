@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from latentsep.errors import ModelError
-from latentsep.models.config import ModelFile, WeightsConfig
+from latentsep.models.config import ModelFile, WeightsConfig, explain
 from latentsep.models.model import Model
 
 MODEL_FILE = "model.yaml"
@@ -39,8 +39,9 @@ def find_model(name_or_folder: str | Path) -> Path:
     if (Path(name_or_folder) / MODEL_FILE).is_file():
         return Path(name_or_folder)
     raise ModelError(
-        f"unknown model {str(name_or_folder)!r}: neither a bundled model ({', '.join(bundled_names())}) "
-        f"nor a folder with {MODEL_FILE}; `latentsep models` lists what there is"
+        f"unknown model {str(name_or_folder)!r}: neither a bundled model "
+        f"({', '.join(bundled_names())}) nor a folder with {MODEL_FILE}; "
+        "`latentsep models` lists what there is"
     )
 
 
@@ -56,8 +57,7 @@ def read_model_file(folder: Path) -> ModelFile:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ModelError(f"{path}: {problems}") from error
+        raise ModelError(f"{path}: {explain(error)}") from error
 
 
 def load_model(name_or_folder: str | Path) -> Model:
@@ -87,7 +87,9 @@ def load_model(name_or_folder: str | Path) -> Model:
 def save_model(folder: Path, model: Model, card: str) -> None:
     """Write a model folder; weights as float16, which halves them at no measured loss."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().half().contiguous() for name, tensor in model.state_dict().items()}
+    tensors = {
+        name: tensor.detach().half().contiguous() for name, tensor in model.state_dict().items()
+    }
     weights = folder / WeightsConfig.model_fields["file"].default
     save_file(tensors, weights)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()

@@ -61,7 +61,9 @@ def _build(kind: str, registry: dict, part: PartConfig):  # type: ignore[no-unty
     try:
         return registry[part.name](**part.options)
     except (TypeError, ValueError, ValidationError) as error:
-        raise ModelError(f"{kind} {part.name!r} cannot be built from {part.options}: {error}") from error
+        raise ModelError(
+            f"{kind} {part.name!r} cannot be built from {part.options}: {error}"
+        ) from error
 
 
 def _unknown(kind: str, name: str, registry: dict) -> str:  # type: ignore[type-arg]

@@ -19,13 +19,14 @@ class TrackNoise:
 
     def __init__(self, seed: int, track_id: str, latent_channels: int) -> None:
         digest = hashlib.blake2b(
-            seed.to_bytes(8, "little") + track_id.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES
+            seed.to_bytes(8, "little") + track_id.encode("utf-8", "surrogatepass"),
+            digest_size=DIGEST_BYTES,
         ).digest()
         self.key = np.frombuffer(digest, dtype=np.uint64)
         self.latent_channels = latent_channels
 
     def frames(self, draw: int, step: int, first_frame: int, frames: int) -> Tensor:
-        """Noise ``[latent_channel, frame]`` float32 from an absolute frame, which may be negative."""
+        """Noise ``[latent_channel, frame]`` float32 from an absolute frame, maybe negative."""
         first_block = first_frame // BLOCK_FRAMES
         last_block = (first_frame + frames - 1) // BLOCK_FRAMES
         blocks = [self._block(draw, step, block) for block in range(first_block, last_block + 1)]

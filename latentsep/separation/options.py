@@ -23,6 +23,8 @@ class SeparationOptions(Frozen):
         None, ge=0, lt=0.9, description="share of a chunk that its neighbours see too, at least"
     )
     seed: NonNegativeInt = Field(0, description="base of all noise")
-    refinement: Literal["off", "mask"] | None = Field(None, description="guided mask on the mixture")
+    refinement: Literal["off", "mask"] | None = Field(
+        None, description="guided mask on the mixture"
+    )
     batch_chunks: PositiveInt | None = Field(None, description="chunks per call of the network")
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -121,8 +121,8 @@ def plan_windows(model: Model, options: SeparationOptions, steps: int) -> Window
     if chunk - 2 * context < stride:
         least_s = (2 * context + stride) * frame_s
         raise ConfigError(
-            f"a segment of {chunk * frame_s:.2f} s with an overlap of {2 * context / chunk:.2f} leaves "
-            f"nothing to keep; this model needs a segment above {least_s:.2f} s, best {stride * 256 * frame_s:.0f} s"
+            f"a segment of {chunk * frame_s:.2f} s with an overlap of {2 * context / chunk:.2f} "
+            f"leaves nothing to keep; this model needs a segment of at least {least_s:.2f} s"
         )
     core = chunk - 2 * context
     least_chunks = math.ceil((2 * (rim + spoiled) + stride) / (core * MIN_CORE_SHARE))
@@ -139,8 +139,9 @@ def plan_windows(model: Model, options: SeparationOptions, steps: int) -> Window
     )
     if plan.window_hops * frame_s > MAX_WINDOW_S:
         raise ConfigError(
-            f"{steps} steps need windows of {plan.window_hops * frame_s:.0f} s, more than {MAX_WINDOW_S:.0f} s; "
-            "take fewer steps or a longer segment"
+            f"{steps} steps with segments of {chunk * frame_s:.0f} s need windows of "
+            f"{plan.window_hops * frame_s:.0f} s, {MAX_WINDOW_S:.0f} s are allowed; "
+            "take fewer steps"
         )
     return plan
 

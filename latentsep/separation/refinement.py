@@ -16,11 +16,13 @@ GUIDE_BAND_SHARE = 0.6
 POWER_FLOOR = 1e-12
 
 
-def mask_mixture(guide: Tensor, mixture: Tensor, config: RefinementConfig, band_share: float) -> Tensor:
+def mask_mixture(
+    guide: Tensor, mixture: Tensor, config: RefinementConfig, band_share: float
+) -> Tensor:
     """Vocals by masking the mixture.
 
-    The mask is ``|v|^p / (|v|^p + |m - v|^p)`` per channel, a Wiener filter for ``p = 2``. A mixture
-    of other than two channels is masked by the mean over the guide's two.
+    The mask is ``|v|^p / (|v|^p + |m - v|^p)`` per channel, a Wiener filter for ``p = 2``. A
+    mixture of other than two channels is masked by the mean over the guide's two.
 
     Args:
         guide: decoded vocals ``[2, sample]``.

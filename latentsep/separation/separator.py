@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from latentsep.audio.waveform import Waveform
 from latentsep.errors import ConfigError
+from latentsep.models.config import explain
 from latentsep.models.folder import load_model
 from latentsep.models.model import Model
 from latentsep.separation.noise import TrackNoise
@@ -37,8 +39,6 @@ class Separator:
 
     The result of a track depends on its samples, its id (only where noise is drawn), the model and
     the options: not on its companions, their order, or where a stream was cut into blocks.
-
-    >>> stems = Separator.from_pretrained("default").separate(waveform, sample_rate_hz)  # doctest: +SKIP
     """
 
     def __init__(self, model: Model, options: SeparationOptions | None = None) -> None:
@@ -50,7 +50,9 @@ class Separator:
         refinement = model.config.refinement
         if self.options.refinement is not None:
             refinement = refinement.model_copy(update={"mode": self.options.refinement})
-        self.batch_chunks = self.options.batch_chunks or (1 if self.device.type == "cpu" else GPU_BATCH_CHUNKS)
+        self.batch_chunks = self.options.batch_chunks or (
+            1 if self.device.type == "cpu" else GPU_BATCH_CHUNKS
+        )
         self._windows = WindowSeparator(
             model,
             self.plan,
@@ -63,7 +65,9 @@ class Separator:
         )
 
     @classmethod
-    def from_pretrained(cls, name_or_folder: str | Path = "default", **options: object) -> "Separator":
+    def from_pretrained(
+        cls, name_or_folder: str | Path = "default", **options: object
+    ) -> "Separator":
         """A separator with a bundled model, or one from a folder.
 
         Args:
@@ -74,7 +78,12 @@ class Separator:
             ModelError: the model is unknown or damaged.
             ConfigError: an option is impossible for it.
         """
-        return cls(load_model(name_or_folder), SeparationOptions.model_validate(options))
+        try:
+            checked = SeparationOptions.model_validate(options)
+        except ValidationError as error:
+            allowed = ", ".join(SeparationOptions.model_fields)
+            raise ConfigError(f"{explain(error)}; options are {allowed}") from error
+        return cls(load_model(name_or_folder), checked)
 
     @property
     def sample_rate_hz(self) -> int:
@@ -181,11 +190,15 @@ class Separator:
         steps = self.options.steps or self.model.config.sampling.steps
         most = self.model.objective.max_steps
         if steps > most:
-            raise ConfigError(f"model {self.model.config.name!r} can do 1..{most} steps, got {steps}")
-        if self.options.draws > 1 and not any(level.spread for level in self.model.objective.schedule(steps)):
             raise ConfigError(
-                f"draws={self.options.draws} would all be equal: {steps} step(s) of this model draw no noise; "
-                "take --draws 1, or more --steps"
+                f"model {self.model.config.name!r} can do 1..{most} steps, got {steps}"
+            )
+        if self.options.draws > 1 and not any(
+            level.spread for level in self.model.objective.schedule(steps)
+        ):
+            raise ConfigError(
+                f"draws={self.options.draws} would all be equal: {steps} step(s) of this model "
+                "draw no noise; take --draws 1, or more --steps"
             )
         return steps
 
@@ -219,6 +232,6 @@ def _pop_done(open_tracks: list[tuple[TrackSession, list[Stems]]]) -> Iterator[S
 
 def _concatenate(pieces: list[Stems]) -> Stems:
     return Stems(
+        mixture=np.concatenate([piece.mixture for piece in pieces], axis=1),
         vocals=np.concatenate([piece.vocals for piece in pieces], axis=1),
-        accompaniment=np.concatenate([piece.accompaniment for piece in pieces], axis=1),
     )

@@ -12,7 +12,7 @@ from latentsep.errors import NonFiniteAudioError
 from latentsep.separation.buffer import SampleBuffer
 from latentsep.separation.noise import TrackNoise
 from latentsep.separation.plan import WindowPlan
-from latentsep.separation.stems import Stems, split
+from latentsep.separation.stems import Stems
 from latentsep.separation.windows import Window
 
 
@@ -25,7 +25,12 @@ class TrackSession:
     """
 
     def __init__(
-        self, plan: WindowPlan, model_rate_hz: int, sample_rate_hz: int, channels: int, noise: TrackNoise
+        self,
+        plan: WindowPlan,
+        model_rate_hz: int,
+        sample_rate_hz: int,
+        channels: int,
+        noise: TrackNoise,
     ) -> None:
         self.plan = plan
         self.rates_hz = (sample_rate_hz, model_rate_hz)
@@ -48,7 +53,9 @@ class TrackSession:
             NonFiniteAudioError: the block holds NaN or infinity.
         """
         if block.ndim != 2 or block.shape[0] != self.channels:
-            raise ValueError(f"blocks of {self.channels} channels are wanted, got shape {block.shape}")
+            raise ValueError(
+                f"blocks of {self.channels} channels are wanted, got shape {block.shape}"
+            )
         if not np.isfinite(block).all():
             raise NonFiniteAudioError(
                 f"the source holds NaN or infinity after sample {self._source.end}; repair the file"
@@ -98,7 +105,9 @@ class TrackSession:
         """
         if not torch.isfinite(vocals).all():
             start_s = self._accepted * self.plan.core_samples / self.rates_hz[1]
-            raise NonFiniteAudioError(f"the model gave NaN or infinity in the window at {start_s:.1f} s")
+            raise NonFiniteAudioError(
+                f"the model gave NaN or infinity in the window at {start_s:.1f} s"
+            )
         self._accepted += 1
         last = self._accepted == self.total_windows
         start = (self._accepted - 1) * self.plan.core_samples
@@ -117,4 +126,4 @@ class TrackSession:
         mixture = self._source.read(start, start + vocals.shape[1])
         self._source.drop_before(start + vocals.shape[1])
         if vocals.shape[1]:
-            self._ready.append(split(mixture, vocals))
+            self._ready.append(Stems(mixture, vocals))

@@ -12,10 +12,19 @@ Pcm = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Stems:
-    """Both stems of one stretch of a track, ``[channel, sample]`` float32 at the track's rate."""
+    """One stretch of a track split in two, ``[channel, sample]`` float32 at the track's rate."""
 
+    mixture: Waveform
     vocals: Waveform
-    accompaniment: Waveform
+
+    @property
+    def accompaniment(self) -> Waveform:
+        """What the vocals leave of the mixture."""
+        return self.mixture - self.vocals
+
+    def on_grid(self, bit_depth: int) -> "IntegerStems":
+        """Both stems as integers of ``bit_depth``, see ``split_integers``."""
+        return split_integers(self.mixture, self.vocals, bit_depth)
 
 
 @dataclass(frozen=True)
@@ -26,11 +35,6 @@ class IntegerStems:
     accompaniment: Pcm
     mixture_clipped_samples: int
     limited_samples: int
-
-
-def split(mixture: Waveform, vocals: Waveform) -> Stems:
-    """Vocals and what they leave of the mixture."""
-    return Stems(vocals=vocals, accompaniment=mixture - vocals)
 
 
 def split_integers(mixture: Waveform, vocals: Waveform, bit_depth: int) -> IntegerStems:

@@ -15,11 +15,14 @@ ChunkDenoise = Callable[[Tensor, Tensor, Level], Tensor]
 class Tape:
     """Mixture latents ``[window, latent_channel, frame]`` and how they are denoised.
 
-    Chunks of all windows go through the network together, ``batch_chunks`` at a time, short batches
-    padded with silence: one shape means one kernel, and so the same bits whoever the companions are.
+    Chunks of all windows go through the network together, ``batch_chunks`` at a time, short
+    batches padded with silence: one shape means one kernel, and so the same bits whoever the
+    companions are.
     """
 
-    def __init__(self, mixture: Tensor, plan: WindowPlan, batch_chunks: int, denoise: ChunkDenoise) -> None:
+    def __init__(
+        self, mixture: Tensor, plan: WindowPlan, batch_chunks: int, denoise: ChunkDenoise
+    ) -> None:
         self.mixture = mixture
         self.plan = plan
         self.batch_chunks = batch_chunks
@@ -50,11 +53,14 @@ class Tape:
         return clean[:, :, context : self.plan.chunk_frames - context]
 
     def _cut(self, tape: Tensor) -> Tensor:
-        chunks = [tape[:, :, start : start + self.plan.chunk_frames] for start in self.plan.chunk_starts()]
+        chunks = [
+            tape[:, :, start : start + self.plan.chunk_frames] for start in self.plan.chunk_starts()
+        ]
         return torch.stack(chunks, dim=1).flatten(0, 1)
 
     def _join(self, cores: Tensor) -> Tensor:
-        joined = cores.unflatten(0, (-1, self.plan.window_chunks)).transpose(1, 2).flatten(2)
+        grouped = cores.reshape(-1, self.plan.window_chunks, *cores.shape[1:])
+        joined = grouped.transpose(1, 2).flatten(2)
         context = self.plan.context_frames
         return torch.nn.functional.pad(joined, (context, context))
 

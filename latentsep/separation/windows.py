@@ -73,7 +73,10 @@ class WindowSeparator:
         level = level[:, :, cut]
         mixture = latents[:, :, cut] / level
         tape = Tape(mixture, self.plan, self.batch_chunks, self._denoise)
-        clean = sum((self._draw(tape, windows, draw) for draw in range(self.draws)), torch.zeros_like(mixture))
+        clean = sum(
+            (self._draw(tape, windows, draw) for draw in range(self.draws)),
+            torch.zeros_like(mixture),
+        )
         first = self.plan.context_frames + self.plan.step_frames
         kept = slice(first, first + self.plan.decoded_hops + self.plan.extra_frames)
         clean = (clean / self.draws * level)[:, :, kept]

@@ -15,7 +15,9 @@ class DataConfig(Frozen):
     )
     vocals: list[str] = Field(default_factory=list, description="globs of loose vocal recordings")
     accompaniment: list[str] = Field(default_factory=list, description="globs of loose instruments")
-    impulse_responses: list[str] = Field(default_factory=list, description="globs for reverberation")
+    impulse_responses: list[str] = Field(
+        default_factory=list, description="globs for reverberation"
+    )
     generated_songs: NonNegativeInt = Field(0, description="songs from the built-in generator")
     generated_song_s: PositiveFloat = Field(40.0, description="length of each")
     generated_share: float = Field(0.6, ge=0, le=1, description="of the stems drawn")
@@ -33,7 +35,9 @@ class TrainConfig(Frozen):
 
     model: ModelConfig
     data: DataConfig
-    duration_s: PositiveFloat = Field(description="wall time of the whole schedule, resumes included")
+    duration_s: PositiveFloat = Field(
+        description="wall time of the whole schedule, resumes included"
+    )
     batch_items: PositiveInt = 8
     crop_frames: PositiveInt = Field(256, description="codec frames per example")
     learning_rate: PositiveFloat = 1e-3
@@ -48,4 +52,6 @@ class TrainConfig(Frozen):
     scale_exponent: float = Field(
         0.6, ge=0, le=1, description="how far channels are evened out: 1 gives unit variance each"
     )
-    validation: list[Path] = Field(default_factory=list, description="song folders, never trained on")
+    validation: list[Path] = Field(
+        default_factory=list, description="song folders, never trained on"
+    )

@@ -145,7 +145,11 @@ class Trainer:
     def _learning_rate(self) -> float:
         warmup = min(1.0, (self.progress.step + 1) / self.config.warmup_steps)
         share = min(1.0, self.progress.elapsed_s / self.config.duration_s)
-        return self.config.learning_rate * warmup * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+        return (
+            self.config.learning_rate
+            * warmup
+            * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+        )
 
     def _log(self, losses: list[float]) -> None:
         line = {
@@ -162,7 +166,7 @@ class Trainer:
 
 @torch.no_grad()
 def levelled_pair(model: Model, vocals: Tensor, accompaniment: Tensor) -> tuple[Tensor, Tensor]:
-    """Stems ``[item, channel, sample]`` -> vocals' and mixture's latents, levelled by the mixture."""
+    """Stems ``[item, channel, sample]`` -> latents of vocals and mixture, both levelled."""
     space = model.latent_space
     clean = space.encode(vocals)
     mixture = space.encode(vocals + accompaniment)

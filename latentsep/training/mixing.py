@@ -31,7 +31,8 @@ class StemPool:
         """Counts, for the log and the model card."""
         return (
             f"recorded_songs={len(self.recorded)} generated_songs={len(self.generated)} "
-            f"loose_vocals={len(self.loose_vocals)} loose_accompaniment={len(self.loose_accompaniment)} "
+            f"loose_vocals={len(self.loose_vocals)} "
+            f"loose_accompaniment={len(self.loose_accompaniment)} "
             f"impulse_responses={len(self.impulse_responses)}"
         )
 

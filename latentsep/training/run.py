@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from latentsep.errors import ConfigError
+from latentsep.models.config import explain
 from latentsep.models.folder import save_model
 from latentsep.models.model import Model
 from latentsep.training.card import model_card
@@ -31,8 +32,7 @@ def read_train_config(path: Path) -> TrainConfig:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ConfigError(f"{path}: {problems}") from error
+        raise ConfigError(f"{path}: {explain(error)}") from error
 
 
 def train(config: TrainConfig, data_folder: Path, run_folder: Path, model_folder: Path) -> None:
@@ -49,7 +49,11 @@ def train(config: TrainConfig, data_folder: Path, run_folder: Path, model_folder
     model = Model(config.model)
     codec = model.latent_space.codec
     places = PoolPlaces(
-        data_folder, run_folder / "songs", codec.sample_rate_hz, config.seed, torch.get_num_threads()
+        data_folder,
+        run_folder / "songs",
+        codec.sample_rate_hz,
+        config.seed,
+        torch.get_num_threads(),
     )
     pool = load_pool(config.data, places)
     logger.info("pool %s", pool.describe())

@@ -1,16 +1,15 @@
 """Stems in memory or on disk, cut at random places."""
 
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
+import soundfile  # type: ignore[import-untyped]
 import soxr
 
-from latentsep.audio.waveform import Waveform, samples_from_seconds
+from latentsep.audio.waveform import Waveform
 from latentsep.errors import ConfigError
 from latentsep.training.songs import generate_song
 
@@ -37,10 +36,14 @@ def load_song(folder: Path, sample_rate_hz: int) -> TrainingSong:
     vocals = [file for file in files if file.stem == "vocals"]
     others = [file for file in files if file.stem != "vocals"]
     if len(vocals) != 1 or not others:
-        raise ConfigError(f"{folder}: one vocals file and at least one other stem are needed, found {files}")
+        raise ConfigError(
+            f"{folder}: one vocals file and at least one other stem are needed, found {files}"
+        )
     stems = [_read(file, sample_rate_hz) for file in others]
     longest = max(stem.shape[1] for stem in stems)
-    accompaniment = sum(np.pad(stem, ((0, 0), (0, longest - stem.shape[1]))) for stem in stems)
+    accompaniment = np.zeros((2, longest), np.float32)
+    for stem in stems:
+        accompaniment[:, : stem.shape[1]] += stem
     peak = max(1.0, float(np.abs(accompaniment).max()))
     return TrainingSong(
         folder.name, _to_pcm(_read(vocals[0], sample_rate_hz) / peak), _to_pcm(accompaniment / peak)
@@ -59,11 +62,15 @@ def load_loose(pattern: str, folder: Path, sample_rate_hz: int) -> list[Pcm]:
     return [_to_pcm(_read(file, sample_rate_hz)) for file in files]
 
 
-def generated_songs(count: int, duration_s: float, folder: Path, seed: int, workers: int) -> list[TrainingSong]:
+def generated_songs(
+    count: int, duration_s: float, folder: Path, seed: int, workers: int
+) -> list[TrainingSong]:
     """Generated songs, kept in ``folder`` as int16 so that a resume finds the same ones."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"song-{seed}-{number:05d}.npy" for number in range(count)]
-    missing = [(file, duration_s, seed, number) for number, file in enumerate(files) if not file.exists()]
+    missing = [
+        (file, duration_s, seed, number) for number, file in enumerate(files) if not file.exists()
+    ]
     if missing:
         with ProcessPoolExecutor(max_workers=workers) as pool:
             list(pool.map(_generate, missing))
@@ -108,5 +115,4 @@ def _to_pcm(waveform: Waveform) -> Pcm:
 
 
 def _to_float(pcm: Pcm) -> Waveform:
-    return pcm.astype(np.float32) / PCM_SCALE
-
+    return pcm.astype(np.float32) / np.float32(PCM_SCALE)

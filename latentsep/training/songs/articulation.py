@@ -58,12 +58,12 @@ class Manner:
 def random_manner(rng: np.random.Generator) -> Manner:
     """Draw a manner; most are plain singing."""
     kind = rng.random()
-    melisma = float(rng.choice([0.05, 0.2, 0.4], p=[0.5, 0.35, 0.15]))
-    if kind < 0.12:
+    melisma = float(rng.choice([0.05, 0.2, 0.4], p=[0.6, 0.3, 0.1]))
+    if kind < 0.16:
         return Manner(spoken=True, melisma=0.0)
-    if kind < 0.15:
+    if kind < 0.18:
         return Manner(whisper=float(rng.uniform(0.6, 1.0)), spoken=True, melisma=0.0)
-    if kind < 0.23:
+    if kind < 0.26:
         return Manner(quantised=True, melisma=melisma)
     return Manner(melisma=melisma)
 
@@ -79,7 +79,12 @@ class Score:
     """Paints notes and syllables onto frame tracks, then smooths them into gestures."""
 
     def __init__(
-        self, rng: np.random.Generator, singer: Singer, manner: Manner, n_frames: int, rate_hz: float
+        self,
+        rng: np.random.Generator,
+        singer: Singer,
+        manner: Manner,
+        n_frames: int,
+        rate_hz: float,
     ) -> None:
         self._rng = rng
         self._singer = singer
@@ -88,7 +93,7 @@ class Score:
         self._n_frames = n_frames
         self._pitch = np.full(n_frames, np.nan, np.float32)
         self._vibrato = np.zeros(n_frames, np.float32)
-        self._formants = np.tile(np.float32([500, 1500, 2500, 3400]), (n_frames, 1))
+        self._formants = np.tile(np.array([500, 1500, 2500, 3400], np.float32), (n_frames, 1))
         self._voicing = np.zeros(n_frames, np.float32)
         self._noise = np.zeros((n_frames, len(NOISE_CLASSES)), np.float32)
         self._nasal = np.zeros(n_frames, np.float32)
@@ -111,10 +116,6 @@ class Score:
         for i, note in enumerate(phrase):
             continues = i > 0 and rng.random() < self._manner.melisma
             if not continues:
-                held = [note]
-                for later in phrase[i + 1 :]:
-                    held.append(later)
-                    break
                 spans = syllable(rng, note.start_s, note.duration_s, singer.clarity)
             else:
                 previous = self._formants[self._slice(note.start_s - 0.02, note.start_s)][:1]
@@ -145,9 +146,16 @@ class Score:
             self._noise[place, phoneme.noise_class] = phoneme.noise * (0.5 + 0.5 * loudness)
             self._nasal[place] = phoneme.nasal
         whole = self._slice(spans[0].start_s, spans[-1].end_s)
+        self._swell(whole)
         self._tilt[whole] = self._singer.effort_db * (note.velocity - 0.7)
         if self._singer.growl and self._rng.random() < 0.4:
             self._growl[whole] = self._singer.growl * self._rng.uniform(0.3, 1.0)
+
+    def _swell(self, whole: slice) -> None:
+        """Level within one syllable: it rises, leans or fades."""
+        places = np.linspace(0, 1, whole.stop - whole.start)
+        levels = self._rng.uniform([0.6, 0.9, 0.6, 0.25], [1.0, 1.1, 1.0, 0.9])
+        self._voicing[whole] *= np.interp(places, [0.0, 0.2, 0.7, 1.0], levels)
 
     def _sing(self, note: Note, last: bool) -> None:
         rng, singer = self._rng, self._singer
@@ -159,11 +167,15 @@ class Score:
         curve = np.full(count, note.pitch_midi)
         if self._manner.spoken:
             curve = self._speech_pitch(count)
-        elif rng.random() < 0.35 and not self._manner.quantised:
+        elif rng.random() < 0.5 and not self._manner.quantised:
             depth = rng.uniform(0.2, 1.0) * singer.scoop_semitones
             curve = curve - depth * np.exp(-time_s / rng.uniform(0.02, 0.12))
-        if last and rng.random() < 0.3:
-            curve = curve - rng.uniform(0.5, 4.0) * np.clip(time_s / time_s[-1:] * 4 - 3, 0, 1)
+        if not (self._manner.spoken or self._manner.quantised):
+            lean = rng.normal(0, 0.25, 3)
+            curve = curve + np.interp(np.linspace(0, 2, count), np.arange(3), lean)
+        if last and rng.random() < 0.35:
+            fall = rng.choice([2.0, 5.0, 14.0], p=[0.5, 0.35, 0.15]) * rng.uniform(0.3, 1.0)
+            curve = curve - fall * np.clip(time_s / time_s[-1:] * 4 - 3, 0, 1)
         self._pitch[place] = curve
         if not self._manner.spoken and rng.random() < 0.85:
             self._vibrato[place] = self._vibrato_curve(time_s)

@@ -12,7 +12,7 @@ from latentsep.training.songs.harmony import Plan
 
 
 def _time(duration_s: float, rate_hz: int) -> Signal:
-    return np.arange(int(duration_s * rate_hz), dtype=np.float32) / rate_hz
+    return (np.arange(int(duration_s * rate_hz)) / rate_hz).astype(np.float32)
 
 
 def kick(rng: np.random.Generator, rate_hz: int) -> Signal:
@@ -25,7 +25,9 @@ def kick(rng: np.random.Generator, rate_hz: int) -> Signal:
     body = np.sin(2 * np.pi * phase) * np.exp(-time_s / decay_s)
     click = noise(rng, time_s.shape[0]) * np.exp(-time_s / rng.uniform(0.001, 0.006))
     click = band(click, rng.uniform(300, 2000), rng.uniform(4000, 9000), rate_hz)
-    return effects.saturate((body + rng.uniform(0.05, 0.9) * click).astype(np.float32), rng.uniform(0.5, 3))
+    return effects.saturate(
+        (body + rng.uniform(0.05, 0.9) * click).astype(np.float32), rng.uniform(0.5, 3)
+    )
 
 
 def snare(rng: np.random.Generator, rate_hz: int) -> Signal:
@@ -37,7 +39,9 @@ def snare(rng: np.random.Generator, rate_hz: int) -> Signal:
     phase = np.cumsum(pitch_hz * bend) / rate_hz
     body = np.sin(2 * np.pi * phase) + 0.5 * np.sin(2 * np.pi * phase * rng.uniform(1.5, 1.8))
     body *= np.exp(-time_s / (decay_s * rng.uniform(0.3, 0.9)))
-    rattle = band(noise(rng, time_s.shape[0]), rng.uniform(300, 2200), rng.uniform(6000, 16000), rate_hz)
+    rattle = band(
+        noise(rng, time_s.shape[0]), rng.uniform(300, 2200), rng.uniform(6000, 16000), rate_hz
+    )
     rattle = rattle * np.exp(-time_s / decay_s)
     return np.asarray(rng.uniform(0.2, 1) * body + rng.uniform(0.5, 1.6) * rattle, np.float32)
 
@@ -47,7 +51,7 @@ def _metal(rng: np.random.Generator, time_s: Signal, base_hz: float) -> Signal:
     total = np.zeros_like(time_s)
     for ratio in ratios:
         total += np.sign(np.sin(2 * np.pi * base_hz * ratio * time_s + rng.uniform(0, 6)))
-    return total / 6
+    return (total / 6).astype(np.float32)
 
 
 def hat(rng: np.random.Generator, rate_hz: int, open_hat: bool = False) -> Signal:
@@ -55,7 +59,9 @@ def hat(rng: np.random.Generator, rate_hz: int, open_hat: bool = False) -> Signa
     decay_s = float(rng.uniform(0.12, 0.4) if open_hat else rng.uniform(0.012, 0.06))
     time_s = _time(min(0.9, 6 * decay_s), rate_hz)
     mix = rng.uniform(0.2, 1.0)
-    raw = mix * noise(rng, time_s.shape[0]) + (1 - mix) * 2 * _metal(rng, time_s, rng.uniform(250, 900))
+    raw = mix * noise(rng, time_s.shape[0]) + (1 - mix) * 2 * _metal(
+        rng, time_s, rng.uniform(250, 900)
+    )
     raw = band(raw.astype(np.float32), rng.uniform(4000, 8500), rng.uniform(11000, 20000), rate_hz)
     return np.asarray(raw * np.exp(-time_s / decay_s), np.float32)
 
@@ -64,7 +70,9 @@ def cymbal(rng: np.random.Generator, rate_hz: int) -> Signal:
     """Crash or ride with a long wash."""
     decay_s = float(rng.uniform(0.3, 1.3))
     time_s = _time(min(3.0, 4 * decay_s), rate_hz)
-    raw = noise(rng, time_s.shape[0]) + rng.uniform(0, 1.5) * _metal(rng, time_s, rng.uniform(200, 500))
+    raw = noise(rng, time_s.shape[0]) + rng.uniform(0, 1.5) * _metal(
+        rng, time_s, rng.uniform(200, 500)
+    )
     raw = band(raw.astype(np.float32), rng.uniform(600, 4000), rng.uniform(10000, 19000), rate_hz)
     attack = 1 - np.exp(-time_s / rng.uniform(0.0005, 0.006))
     return np.asarray(raw * attack * np.exp(-time_s / decay_s), np.float32)
@@ -76,7 +84,9 @@ def tom(rng: np.random.Generator, rate_hz: int) -> Signal:
     time_s = _time(min(1.2, 5 * decay_s), rate_hz)
     pitch_hz = rng.uniform(70, 220)
     phase = np.cumsum(pitch_hz * (1 + rng.uniform(0.1, 0.5) * np.exp(-time_s / 0.04))) / rate_hz
-    body = np.sin(2 * np.pi * phase) + 0.3 * np.sin(2 * np.pi * 1.59 * phase) * np.exp(-time_s / 0.05)
+    body = np.sin(2 * np.pi * phase) + 0.3 * np.sin(2 * np.pi * 1.59 * phase) * np.exp(
+        -time_s / 0.05
+    )
     skin = band(noise(rng, time_s.shape[0]), 200, 4000, rate_hz) * np.exp(-time_s / 0.02)
     return np.asarray(body * np.exp(-time_s / decay_s) + rng.uniform(0.1, 0.6) * skin, np.float32)
 
@@ -89,7 +99,9 @@ def clap(rng: np.random.Generator, rate_hz: int) -> Signal:
         start_s = i * rng.uniform(0.006, 0.014)
         envelope += np.where(time_s >= start_s, np.exp(-(time_s - start_s) / 0.005), 0)
     envelope += 0.5 * np.exp(-time_s / rng.uniform(0.03, 0.1))
-    raw = band(noise(rng, time_s.shape[0]), rng.uniform(600, 1200), rng.uniform(2500, 9000), rate_hz)
+    raw = band(
+        noise(rng, time_s.shape[0]), rng.uniform(600, 1200), rng.uniform(2500, 9000), rate_hz
+    )
     return np.asarray(raw * envelope, np.float32)
 
 
@@ -98,7 +110,9 @@ def shaker(rng: np.random.Generator, rate_hz: int) -> Signal:
     time_s = _time(0.2, rate_hz)
     rise_s, fall_s = rng.uniform(0.002, 0.04), rng.uniform(0.02, 0.06)
     envelope = (1 - np.exp(-time_s / rise_s)) * np.exp(-time_s / fall_s)
-    raw = noise(rng, time_s.shape[0]) + rng.uniform(0, 2) * _metal(rng, time_s, rng.uniform(900, 2500))
+    raw = noise(rng, time_s.shape[0]) + rng.uniform(0, 2) * _metal(
+        rng, time_s, rng.uniform(900, 2500)
+    )
     raw = band(raw.astype(np.float32), rng.uniform(3000, 7000), rng.uniform(9000, 18000), rate_hz)
     return np.asarray(raw * envelope, np.float32)
 
@@ -150,7 +164,9 @@ def _part(rng: np.random.Generator, name: str, rate_hz: int) -> Part:
     hit = hit / (float(np.max(np.abs(hit))) + 1e-9)
     duller = band(hit, None, rng.uniform(2500, 9000), rate_hz, order=1)
     takes = (hit.astype(np.float32), (0.5 * hit + 0.5 * duller).astype(np.float32), duller)
-    return Part(takes, amplitude(level_db + rng.normal(0, 3.5)), float(rng.uniform(-spread, spread)))
+    return Part(
+        takes, amplitude(level_db + rng.normal(0, 4.5)), float(rng.uniform(-spread, spread))
+    )
 
 
 Grid = dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]
@@ -190,13 +206,13 @@ def _fill(rng: np.random.Generator, grid: Grid, steps: int) -> Grid:
     for name in filled:
         filled[name][start:] *= 0.3 if name in ("hat", "open_hat") else 1.0
     for name in ("snare", "tom"):
-        filled[name][start:] = rng.uniform(0.4, 1, steps - start) * (rng.random(steps - start) < 0.6)
+        filled[name][start:] = rng.uniform(0.4, 1, steps - start) * (
+            rng.random(steps - start) < 0.6
+        )
     return filled
 
 
-def _place(
-    stem: Waveform, hit: Signal, start: int, gain: float, position: float
-) -> None:
+def _place(stem: Waveform, hit: Signal, start: int, gain: float, position: float) -> None:
     stop = min(start + hit.shape[0], stem.shape[1])
     if start < 0 or stop <= start:
         return
@@ -221,7 +237,9 @@ def play_drums(
         grid = _fill(rng, grid, steps) if last else grid
         start_s = plan.origin_s + bar * plan.bar_s
         if bar % 8 == 0 and rng.random() < 0.6:
-            _place(stem, kit["cymbal"].takes[0], int(start_s * sample_rate_hz), kit["cymbal"].gain, 0.3)
+            _place(
+                stem, kit["cymbal"].takes[0], int(start_s * sample_rate_hz), kit["cymbal"].gain, 0.3
+            )
         for name, row in grid.items():
             part = kit[name]
             for step in np.flatnonzero(row):
@@ -239,7 +257,9 @@ def _room(rng: np.random.Generator, stem: Waveform, sample_rate_hz: int) -> Wave
         wet = amplitude(rng.uniform(-24, -6))
         result = effects.reverberate(rng, result, rng.uniform(0.15, 1.2), wet, sample_rate_hz)
     if rng.random() < 0.5:
-        result = effects.compress(result, rng.uniform(-4, 6), rng.uniform(2, 8), 0.01, sample_rate_hz)
+        result = effects.compress(
+            result, rng.uniform(-4, 6), rng.uniform(2, 8), 0.01, sample_rate_hz
+        )
     if rng.random() < 0.3:
         result = effects.saturate(result, rng.uniform(0.5, 3))
     return effects.random_equaliser(rng, result, sample_rate_hz, 4.0)

@@ -3,6 +3,8 @@
 All of them take and return float32; ``[channel, sample]`` unless a docstring says otherwise.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage, signal
@@ -11,6 +13,10 @@ from latentsep.audio.waveform import Waveform
 
 Signal = npt.NDArray[np.float32]
 """``[sample]`` float32, one channel."""
+
+
+def _float32(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    return np.asarray(values, np.float32)
 
 
 def amplitude(gain_db: float) -> float:
@@ -31,7 +37,7 @@ def smooth_noise(rng: np.random.Generator, n_frames: int, period_frames: float) 
     whole = places.astype(int)
     fraction = 0.5 - 0.5 * np.cos(np.pi * (places - whole))
     curve = nodes[whole] * (1 - fraction) + nodes[whole + 1] * fraction
-    return (1.2 * curve).astype(np.float32)
+    return np.asarray(1.2 * curve, np.float32)
 
 
 def rms(waveform: npt.NDArray[np.float32]) -> float:
@@ -52,6 +58,26 @@ def convolve(waveform: Waveform, impulse: Waveform) -> Waveform:
     return fft.irfft(spectrum, size)[..., :n_samples].astype(np.float32, copy=False)
 
 
+def filter_blocks(
+    waveform: npt.NDArray[np.float32], taps: Signal, lead_samples: int
+) -> npt.NDArray[np.float32]:
+    """Convolve with a short filter by overlap-add, shifted ``lead_samples`` earlier."""
+    size = 8192
+    step = size - taps.shape[0] + 1
+    rows = waveform.reshape(-1, waveform.shape[-1])
+    n_blocks = -(-(rows.shape[1] + lead_samples) // step)
+    padded = np.zeros((rows.shape[0], n_blocks * step), np.float32)
+    padded[:, : rows.shape[1]] = rows
+    blocks = fft.rfft(padded.reshape(rows.shape[0], n_blocks, step), size)
+    filtered = fft.irfft(blocks * fft.rfft(taps, size), size)
+    joined = np.zeros((rows.shape[0], n_blocks + 1, step), np.float32)
+    joined[:, :-1] += filtered[..., :step]
+    joined[:, 1:, : size - step] += filtered[..., step:]
+    flat = joined.reshape(rows.shape[0], -1)
+    flat = flat[:, lead_samples : lead_samples + rows.shape[1]]
+    return np.ascontiguousarray(flat.reshape(waveform.shape))
+
+
 def equalise(
     waveform: npt.NDArray[np.float32],
     nodes_hz: list[float],
@@ -59,14 +85,11 @@ def equalise(
     sample_rate_hz: int,
 ) -> npt.NDArray[np.float32]:
     """Zero-phase equaliser whose gain is piecewise linear in dB over log frequency."""
-    n_samples = waveform.shape[-1]
-    size = fft.next_fast_len(n_samples + 2048, real=True)
-    coarse_hz = np.geomspace(10.0, sample_rate_hz / 2, 512)
-    curve = 10.0 ** (np.interp(np.log(coarse_hz), np.log(nodes_hz), gains_db) / 20.0)
-    frequencies_hz = np.arange(size // 2 + 1) * (sample_rate_hz / size)
-    gain = np.interp(frequencies_hz, coarse_hz, curve).astype(np.float32)
-    shaped = fft.irfft(fft.rfft(waveform, size) * gain, size)[..., :n_samples]
-    return shaped.astype(np.float32, copy=False)
+    size = 2048
+    frequencies_hz = np.maximum(np.arange(size // 2 + 1) * (sample_rate_hz / size), 1.0)
+    gain = 10.0 ** (np.interp(np.log(frequencies_hz), np.log(nodes_hz), gains_db) / 20.0)
+    taps = np.roll(fft.irfft(gain, size), size // 2) * np.hanning(size)
+    return filter_blocks(waveform, taps.astype(np.float32), size // 2)
 
 
 def random_equaliser(
@@ -91,7 +114,7 @@ def band(
     order: int = 2,
 ) -> npt.NDArray[np.float32]:
     """Butterworth high-pass at ``low_hz`` and low-pass at ``high_hz``; None leaves a side open."""
-    result = waveform
+    result: npt.NDArray[Any] = waveform
     if low_hz is not None:
         corner_hz = min(low_hz, 0.4 * sample_rate_hz)
         sos = signal.butter(order, corner_hz, "highpass", fs=sample_rate_hz, output="sos")
@@ -172,7 +195,17 @@ def warp(mono: Signal, delay_samples: npt.NDArray[np.float32]) -> Signal:
     whole = places.astype(np.int64)
     fraction = (places - whole).astype(np.float32)
     following = np.minimum(whole + 1, n_samples - 1)
-    return mono[whole] * (1 - fraction) + mono[following] * fraction
+    return np.asarray(mono[whole] * (1 - fraction) + mono[following] * fraction, np.float32)
+
+
+def tremolo(rng: np.random.Generator, stereo: Waveform, sample_rate_hz: int) -> Waveform:
+    """Periodic level changes, in phase or from side to side."""
+    time_s = np.arange(stereo.shape[1], dtype=np.float32) / sample_rate_hz
+    turns = rng.uniform(0.5, 8.0) * time_s + rng.random()
+    depth = rng.uniform(0.1, 0.45)
+    offset = float(rng.choice([0.0, 0.5]))
+    gains = [1 - depth + depth * np.cos(2 * np.pi * (turns + i * offset)) for i in range(2)]
+    return _float32(stereo * np.stack(gains))
 
 
 def chorus(rng: np.random.Generator, mono: Signal, sample_rate_hz: int) -> Waveform:
@@ -180,11 +213,11 @@ def chorus(rng: np.random.Generator, mono: Signal, sample_rate_hz: int) -> Wavef
     n_samples = mono.shape[-1]
     time_s = np.arange(n_samples, dtype=np.float32) / sample_rate_hz
     rate_hz, depth_s = rng.uniform(0.15, 1.2), rng.uniform(0.0008, 0.004)
-    wave = np.sin(2 * np.pi * rate_hz * time_s, dtype=np.float32)
+    wave = np.sin(2 * np.pi * rate_hz * time_s)
     base_s = rng.uniform(0.006, 0.02)
     mix = rng.uniform(0.4, 0.9)
     sides = [
-        mono + mix * warp(mono, (base_s + sign * depth_s * wave) * sample_rate_hz)
+        mono + mix * warp(mono, _float32((base_s + sign * depth_s * wave) * sample_rate_hz))
         for sign in (1.0, -1.0)
     ]
     return np.stack(sides).astype(np.float32) * 0.7
@@ -219,7 +252,7 @@ def reverb_impulse(rng: np.random.Generator, decay_s: float, sample_rate_hz: int
         place = int(rng.uniform(0.003, 0.06) * sample_rate_hz)
         if place < n_samples:
             tail[:, place] += rng.uniform(-1, 1, 2) * rng.uniform(2, 12)
-    return tail / np.sqrt(np.sum(tail**2, axis=1, keepdims=True) + 1e-9)
+    return _float32(tail / np.sqrt(np.sum(tail**2, axis=1, keepdims=True) + 1e-9))
 
 
 def reverberate(

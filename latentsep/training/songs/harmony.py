@@ -148,9 +148,11 @@ def vocal_style(rng: np.random.Generator, low_midi: float, high_midi: float) -> 
     return LineStyle(
         low_midi=low_midi,
         high_midi=high_midi,
-        durations_beats=rhythms[int(rng.integers(len(rhythms)))],
+        durations_beats=rhythms[
+            int(rng.choice(len(rhythms), p=[0.24, 0.24, 0.12, 0.05, 0.2, 0.15]))
+        ],
         phrase_beats=(3.0, float(rng.uniform(5, 14))),
-        rest_beats=(0.25, float(rng.choice([1.0, 2.0, 4.0, 8.0], p=[0.35, 0.35, 0.2, 0.1]))),
+        rest_beats=(0.25, float(rng.choice([1.0, 3.0, 6.0, 12.0], p=[0.3, 0.3, 0.25, 0.15]))),
         leap=float(rng.uniform(0.8, 2.2)),
     )
 
@@ -160,7 +162,9 @@ def _pitch_near(plan: Plan, target_midi: float, time_s: float, chord_only: bool)
         classes = {p % 12 for p in plan.chord(plan.degree_at(time_s))}
     else:
         classes = {(plan.root_midi + s) % 12 for s in plan.scale}
-    candidates = [p for p in range(round(target_midi) - 6, round(target_midi) + 7) if p % 12 in classes]
+    candidates = [
+        p for p in range(round(target_midi) - 6, round(target_midi) + 7) if p % 12 in classes
+    ]
     return min(candidates, key=lambda p: abs(p - target_midi))
 
 
@@ -213,7 +217,9 @@ def _phrase(
             break
         step = rng.normal(0, style.leap * 1.6) + 0.12 * (centre - pitch)
         target = float(np.clip(pitch + step, style.low_midi, style.high_midi))
-        pitch = float(_pitch_near(plan, target, start_s, length_beats >= 1.0 and rng.random() < 0.7))
+        pitch = float(
+            _pitch_near(plan, target, start_s, length_beats >= 1.0 and rng.random() < 0.7)
+        )
         velocity = float(np.clip(level + rng.normal(0, 0.12), 0.2, 1.0))
         if start_s >= 0:
             notes.append(Note(start_s, length_beats * plan.beat_s, pitch, velocity))

@@ -1,6 +1,8 @@
 """Pitched instruments that are not voices: one patch each, rendered note by note."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -101,9 +103,7 @@ def _organ(numbers: npt.NDArray[np.float32], patch: Patch) -> npt.NDArray[np.flo
     return levels
 
 
-def _body(
-    numbers: npt.NDArray[np.float32], f0_hz: float, patch: Patch
-) -> npt.NDArray[np.float32]:
+def _body(numbers: npt.NDArray[np.float32], f0_hz: float, patch: Patch) -> npt.NDArray[np.float32]:
     """Fixed resonances of a wooden or brass body."""
     octaves = np.log2(numbers * f0_hz)
     gain = np.full_like(numbers, 0.4)
@@ -119,7 +119,7 @@ def base_spectrum(
     """Harmonic levels at the note's start, ``[harmonic]``."""
     odd = np.mod(numbers, 2)
     even_share = 0.1 + 0.3 * patch.shape
-    families = {
+    families: dict[str, Callable[[], npt.NDArray[Any]]] = {
         "saw": lambda: 1 / numbers,
         "square": lambda: odd / numbers,
         "pulse": lambda: np.abs(np.sin(np.pi * numbers * (0.05 + 0.4 * patch.shape))) / numbers,
@@ -177,7 +177,9 @@ def _fm(patch: Patch, phase: npt.NDArray[np.float64], rate_hz: int) -> Signal:
     index = index * np.exp(-time_s / (0.1 + 0.8 * patch.weights[1]))
     turns = np.mod(phase, 64.0 * 100).astype(np.float64)
     inner = np.sin((2 * np.pi * ratio * turns).astype(np.float32))
-    return np.asarray(np.sin((2 * np.pi * np.mod(phase, 1.0)).astype(np.float32) + index * inner), np.float32)
+    return np.asarray(
+        np.sin((2 * np.pi * np.mod(phase, 1.0)).astype(np.float32) + index * inner), np.float32
+    )
 
 
 def _tone(
@@ -224,7 +226,7 @@ def play_note(
         phase = phase_of(f0_hz * 2.0 ** (bend / 12), rate_hz)
         f0_hz *= 2.0 ** (max(0.0, from_semitones) / 12)
     else:
-        phase = np.arange(n_total) * (f0_hz / rate_hz)
+        phase = np.arange(n_total, dtype=np.float64) * (f0_hz / rate_hz)
     duration_s = n_total / rate_hz
     tone = _tone(patch, f0_hz, phase + rng.random(), duration_s, rate_hz)
     if patch.detune_cents > 0:
@@ -241,7 +243,9 @@ def _blown(
     hiss = band(noise(rng, n_samples), f0_hz, min(8 * f0_hz, 12_000.0), rate_hz, order=1)
     swell = 1 + 0.3 * smooth_noise(rng, n_samples // 512 + 2, 8)
     places = np.arange(n_samples, dtype=np.float32) / 512
-    return np.asarray(patch.noise * 3 * hiss * np.interp(places, np.arange(len(swell)), swell), np.float32)
+    return np.asarray(
+        patch.noise * 3 * hiss * np.interp(places, np.arange(len(swell)), swell), np.float32
+    )
 
 
 class Sampler:

@@ -62,7 +62,15 @@ VOWELS: tuple[Phoneme, ...] = tuple(
 )
 """a ae eh e i ih uh schwa aw o u-short u er y oe."""
 
-DIPHTHONGS: tuple[tuple[int, int], ...] = ((0, 4), (0, 11), (8, 4), (2, 4), (9, 11), (7, 12), (1, 7))
+DIPHTHONGS: tuple[tuple[int, int], ...] = (
+    (0, 4),
+    (0, 11),
+    (8, 4),
+    (2, 4),
+    (9, 11),
+    (7, 12),
+    (1, 7),
+)
 """Index pairs into ``VOWELS``."""
 
 _LOCI = {
@@ -119,7 +127,9 @@ def _plosive(rng: np.random.Generator, start_s: float, voiced: bool) -> list[Spa
     opened = start_s + closure_s
     spans = [Span(start_s, opened, closed), Span(opened, opened + burst_s, burst)]
     if not voiced:
-        breath = Phoneme(locus, 0.05, float(rng.uniform(0.1, 0.4)), int(rng.choice([3, noise_class])))
+        breath = Phoneme(
+            locus, 0.05, float(rng.uniform(0.1, 0.4)), int(rng.choice([3, noise_class]))
+        )
         end_s = opened + burst_s + rng.uniform(0.015, 0.07)
         spans.append(Span(opened + burst_s, end_s, breath))
     return spans
@@ -163,18 +173,16 @@ def syllable(
     spans: list[Span] = []
     if rng.random() < clarity:
         onset = consonant(rng, 0.0)
-        if rng.random() < 0.12:
+        if rng.random() < 0.2:
             onset += consonant(rng, onset[-1].end_s)
         length_s = onset[-1].end_s
         if length_s < 0.6 * duration_s + 0.03:
             spans = shifted(onset, start_s - length_s)
     coda: list[Span] = []
     end_s = start_s + duration_s * rng.uniform(0.8, 1.0)
-    if rng.random() < 0.45 * clarity:
+    if rng.random() < 0.6 * clarity:
         coda = consonant(rng, 0.0)
-        if coda[-1].end_s > 0.4 * duration_s:
-            coda = []
-        else:
-            coda = shifted(coda, end_s - coda[-1].end_s)
+        fits = coda[-1].end_s <= 0.4 * duration_s
+        coda = shifted(coda, end_s - coda[-1].end_s) if fits else []
     vowel_end_s = coda[0].start_s if coda else end_s
     return spans + vowel(rng, start_s, vowel_end_s) + coda

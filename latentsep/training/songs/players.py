@@ -10,8 +10,31 @@ from latentsep.training.songs.effects import Signal, amplitude
 from latentsep.training.songs.harmony import LineStyle, Note, Plan, phrases, vocal_style
 from latentsep.training.songs.instruments import Patch, Sampler, play_note, random_patch
 
-CHORD_KINDS = ("pluck", "piano", "organ", "saw", "square", "pulse", "fm", "strings", "bell", "brass")
-LEAD_KINDS = ("saw", "square", "pulse", "triangle", "sine", "fm", "strings", "brass", "flute", "reed", "pluck")
+CHORD_KINDS = (
+    "pluck",
+    "piano",
+    "organ",
+    "saw",
+    "square",
+    "pulse",
+    "fm",
+    "strings",
+    "bell",
+    "brass",
+)
+LEAD_KINDS = (
+    "saw",
+    "square",
+    "pulse",
+    "triangle",
+    "sine",
+    "fm",
+    "strings",
+    "brass",
+    "flute",
+    "reed",
+    "pluck",
+)
 BASS_KINDS = ("pluck", "saw", "square", "sine", "triangle", "pulse", "fm")
 
 
@@ -41,19 +64,21 @@ def play_bass(rng: np.random.Generator, plan: Plan, n_samples: int, rate_hz: int
             sampler.add(stem, Note(time_s, length * step_s, float(pitch), rng.uniform(0.7, 1.0)))
     if rng.random() < 0.3:
         stem = effects.saturate(stem, rng.uniform(0.5, 4))
-    return effects.pan(effects.random_equaliser(rng, stem, rate_hz, 4.0), float(rng.normal(0, 0.03)))
+    return effects.pan(
+        effects.random_equaliser(rng, stem, rate_hz, 4.0), float(rng.normal(0, 0.03))
+    )
 
 
 def _voicing(rng: np.random.Generator, chord: tuple[int, ...], low_midi: int) -> list[int]:
-    pitches = []
-    for pitch in chord:
-        pitches.append(low_midi + (pitch - low_midi) % 12)
+    pitches = [low_midi + (pitch - low_midi) % 12 for pitch in chord]
     if rng.random() < 0.5:
         pitches.append(low_midi + (chord[0] - low_midi) % 12 + 12)
     return sorted(pitches)
 
 
-def _strum(rng: np.random.Generator, pitches: list[int], notes: tuple[float, float], spread_s: float) -> list[Note]:
+def _strum(
+    rng: np.random.Generator, pitches: list[int], notes: tuple[float, float], spread_s: float
+) -> list[Note]:
     time_s, length_s = notes
     order = pitches if rng.random() < 0.7 else pitches[::-1]
     return [
@@ -71,6 +96,7 @@ def _chord_notes(rng: np.random.Generator, plan: Plan) -> list[Note]:
     hits[0] = True
     spread_s = float(rng.uniform(0.003, 0.03)) if figure == "strum" else 0.002
     order = rng.permutation(16)
+    length = rng.uniform(0.3, 1.0)
     notes: list[Note] = []
     for start_s, end_s, degree in plan.chord_spans():
         pitches = _voicing(rng, plan.chord(degree), low_midi)
@@ -81,11 +107,10 @@ def _chord_notes(rng: np.random.Generator, plan: Plan) -> list[Note]:
         for i, time_s in enumerate(_span_notes(plan, start_s, end_s, step_s)):
             if not hits[i % 16]:
                 continue
+            played = pitches
             if figure == "arpeggio":
-                pitch = float(pitches[int(order[i % 16]) % len(pitches)])
-                notes.append(Note(time_s, step_s, pitch, float(rng.uniform(0.6, 1))))
-            else:
-                notes += _strum(rng, pitches, (time_s, step_s * 0.9), spread_s)
+                played = [pitches[int(order[i % 16]) % len(pitches)]]
+            notes += _strum(rng, played, (time_s, step_s * length), spread_s)
     return notes
 
 
@@ -111,6 +136,11 @@ def play_chords(rng: np.random.Generator, plan: Plan, n_samples: int, rate_hz: i
 def _to_stereo(rng: np.random.Generator, mono: Signal, rate_hz: int) -> Waveform:
     shaped = effects.random_equaliser(rng, mono, rate_hz, 5.0)
     shaped = effects.band(shaped, rng.uniform(40, 250), None, rate_hz)
+    placed = _placed(rng, shaped, rate_hz)
+    return effects.tremolo(rng, placed, rate_hz) if rng.random() < 0.15 else placed
+
+
+def _placed(rng: np.random.Generator, shaped: Signal, rate_hz: int) -> Waveform:
     choice = rng.random()
     if choice < 0.4:
         return effects.chorus(rng, shaped, rate_hz)
@@ -150,7 +180,7 @@ def _legato(
 
 def play_riff(rng: np.random.Generator, plan: Plan, n_samples: int, rate_hz: int) -> Waveform:
     """A short figure repeated through the song."""
-    patch = random_patch(rng, str(rng.choice(LEAD_KINDS + ("piano", "bell"))))
+    patch = random_patch(rng, str(rng.choice((*LEAD_KINDS, "piano", "bell"))))
     patch = replace(patch, vibrato_cents=0.0)
     low = float(rng.uniform(50, 76))
     style = LineStyle(low, low + 12, (0.25, 0.5, 0.5, 1.0), (2.0, 4.0), (0.0, 1.0), 1.5)

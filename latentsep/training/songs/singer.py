@@ -33,6 +33,7 @@ class Singer:
         drift_cents: slow pitch wandering.
         jitter_cents: quick pitch roughness.
         shimmer: quick level roughness.
+        phase_noise: irregularity of single pulses, in cycles.
         scoop_semitones: how far notes are approached from below.
         growl: depth of subharmonic roughness.
         clarity: how often consonants are sounded.
@@ -62,6 +63,7 @@ class Singer:
     drift_cents: float
     jitter_cents: float
     shimmer: float
+    phase_noise: float
     scoop_semitones: float
     growl: float
     clarity: float
@@ -84,6 +86,7 @@ def random_singer(rng: np.random.Generator) -> Singer:
     low, high, scale = REGISTERS[int(rng.choice(6, p=[0.08, 0.22, 0.22, 0.16, 0.2, 0.12]))]
     scale = float(np.clip(scale * rng.uniform(0.92, 1.08), 0.8, 1.25))
     span = float(rng.uniform(9, 16))
+    airy = rng.random() < 0.15
     low = float(rng.uniform(low, high - 9))
     return Singer(
         low_midi=low,
@@ -94,26 +97,31 @@ def random_singer(rng: np.random.Generator) -> Singer:
         high_damping=float(rng.uniform(0.06, 0.16)),
         open_quotient=float(rng.uniform(0.4, 0.8)),
         speed_quotient=float(rng.uniform(1.4, 3.5)),
-        tilt_corner_hz=float(np.exp(rng.uniform(np.log(700), np.log(6000)))),
-        tilt_order=float(rng.uniform(0.3, 1.2)),
+        tilt_corner_hz=_log_uniform(rng, 1500, 12000),
+        tilt_order=float(rng.uniform(0.0, 0.9)),
         ring=float(rng.choice([0.0, rng.uniform(0.3, 2.0)])),
         ring_hz=float(rng.uniform(2600, 3400)),
-        breath=float(np.exp(rng.uniform(np.log(0.004), np.log(0.12)))),
-        noise_level=float(np.exp(rng.uniform(np.log(0.3), np.log(1.6)))),
+        breath=_log_uniform(rng, 0.15, 0.5) if airy else _log_uniform(rng, 0.003, 0.12),
+        noise_level=_log_uniform(rng, 1.0, 8.0),
         noise_scale=float(rng.uniform(0.85, 1.25)),
         nasal_zero_hz=float(rng.uniform(700, 1500)),
-        portamento_s=float(rng.uniform(0.03, 0.12)),
+        portamento_s=float(rng.uniform(0.03, 0.14)),
         vibrato_hz=float(rng.uniform(4.5, 7.0)),
         vibrato_cents=float(rng.choice([rng.uniform(2, 20), rng.uniform(20, 120)], p=[0.35, 0.65])),
         vibrato_delay_s=float(rng.uniform(0.1, 0.5)),
         drift_cents=float(rng.uniform(3, 22)),
-        jitter_cents=float(rng.uniform(2, 14)),
-        shimmer=float(rng.uniform(0.01, 0.1)),
+        jitter_cents=float(rng.uniform(2, 18)),
+        shimmer=float(rng.uniform(0.01, 0.15)),
+        phase_noise=_log_uniform(rng, 0.0004, 0.015),
         scoop_semitones=float(rng.choice([0.3, 1.0, 2.0, 3.0], p=[0.4, 0.3, 0.2, 0.1])),
         growl=float(rng.choice([0.0, rng.uniform(0.1, 0.7)], p=[0.75, 0.25])),
-        clarity=float(rng.uniform(0.65, 1.0)),
+        clarity=float(rng.uniform(0.75, 1.0)),
         effort_db=float(rng.uniform(1.0, 5.0)),
     )
+
+
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def _high_formants(rng: np.random.Generator, scale: float) -> tuple[float, ...]:

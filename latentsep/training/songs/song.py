@@ -48,13 +48,15 @@ def _normalised(stem: Waveform) -> Waveform:
 
 def _band_members(rng: np.random.Generator) -> list[tuple[Player, float]]:
     """Players and their levels in dB."""
+    if rng.random() < 0.25:
+        return _small_band(rng)
     members: list[tuple[Player, float]] = []
     if rng.random() < 0.85:
-        members.append((play_drums, rng.normal(0, 3)))
+        members.append((play_drums, rng.normal(1, 4)))
     if rng.random() < 0.88:
-        members.append((play_bass, rng.normal(-2, 3)))
-    chords = int(rng.choice([0, 1, 2, 3], p=[0.06, 0.42, 0.37, 0.15]))
-    members += [(play_chords, rng.normal(-4, 3.5)) for _ in range(chords)]
+        members.append((play_bass, rng.normal(-1, 4)))
+    chords = int(rng.choice([0, 1, 2, 3], p=[0.1, 0.45, 0.33, 0.12]))
+    members += [(play_chords, rng.normal(-5, 4)) for _ in range(chords)]
     if rng.random() < 0.5:
         members.append((play_lead, rng.normal(-4, 4)))
     if rng.random() < 0.35:
@@ -64,15 +66,54 @@ def _band_members(rng: np.random.Generator) -> list[tuple[Player, float]]:
     return members or [(play_chords, 0.0)]
 
 
+def _small_band(rng: np.random.Generator) -> list[tuple[Player, float]]:
+    """One to three players with much air between the notes, or one that accompanies alone."""
+    players = (play_drums, play_bass, play_chords, play_lead, play_riff)
+    shares = [0.4, 0.2, 0.25, 0.05, 0.1]
+    count = int(rng.choice([1, 2, 3], p=[0.25, 0.4, 0.35]))
+    chosen = rng.choice(len(players), count, replace=False, p=shares)
+    return [(players[int(i)], float(rng.normal(0, 5))) for i in chosen]
+
+
+def _arranged(
+    rng: np.random.Generator, part: Waveform, plan: Plan, sample_rate_hz: int
+) -> Waveform:
+    """Let a part rest for some sections of one to eight bars."""
+    if rng.random() < 0.4:
+        return part
+    n_samples = part.shape[1]
+    section_s = plan.bar_s * float(rng.choice([1, 2, 4, 8]))
+    n_sections = int(n_samples / sample_rate_hz / section_s) + 4
+    levels = np.where(rng.random(n_sections) < rng.uniform(0.5, 1.0), 1.0, 0.0)
+    levels[levels == 1.0] *= rng.uniform(0.5, 1.0, int(levels.sum()))
+    if not levels[: max(1, n_sections - 3)].any():
+        levels[:] = 1.0
+    time_s = np.arange(0, n_samples + 512, 512) / sample_rate_hz
+    index = ((time_s - plan.origin_s % section_s) / section_s + 1).astype(int)
+    gain = np.interp(np.arange(n_samples), time_s * sample_rate_hz, levels[index])
+    return np.asarray(part * gain.astype(np.float32), np.float32)
+
+
+def _pumped(rng: np.random.Generator, stem: Waveform, plan: Plan, sample_rate_hz: int) -> Waveform:
+    """Duck on every beat, as if keyed by the kick."""
+    time_s = np.arange(stem.shape[1], dtype=np.float32) / sample_rate_hz
+    since_s = np.mod(time_s - plan.origin_s, plan.beat_s)
+    depth = rng.uniform(0.3, 0.9)
+    gain = 1 - depth * np.exp(-((since_s / (rng.uniform(0.2, 0.5) * plan.beat_s)) ** 2))
+    return np.asarray(stem * gain, np.float32)
+
+
 def _bus(rng: np.random.Generator, stem: Waveform, plan: Plan, sample_rate_hz: int) -> Waveform:
     result = stem
     if rng.random() < 0.85:
         decay_s = float(np.exp(rng.uniform(np.log(0.25), np.log(3.0))))
-        wet = amplitude(rng.uniform(-26, -7))
+        wet = amplitude(rng.uniform(-30, -7))
         result = effects.reverberate(rng, result, decay_s, wet, sample_rate_hz)
     if rng.random() < 0.2:
         wet = amplitude(rng.uniform(-20, -8))
         result = effects.echo(rng, result, 0.75 * plan.beat_s, wet, sample_rate_hz)
+    if rng.random() < 0.15:
+        result = _pumped(rng, result, plan, sample_rate_hz)
     return effects.widen(result, float(rng.uniform(0.6, 1.5)))
 
 
@@ -85,13 +126,13 @@ def perform_accompaniment(
     pitched = np.zeros((2, n_samples), np.float32)
     for player, level_db in _band_members(rng):
         part = _normalised(player(rng, plan, n_samples, sample_rate_hz))
-        part *= np.float32(amplitude(level_db))
+        part = _arranged(rng, part, plan, sample_rate_hz) * np.float32(amplitude(level_db))
         if player in (play_drums, play_bass):
             dry += part
         else:
             pitched += part
     total = dry + _bus(rng, pitched, plan, sample_rate_hz)
-    if rng.random() < 0.6:
+    if rng.random() < 0.45:
         total = effects.compress(
             total, rng.uniform(-2, 5), rng.uniform(1.5, 5), rng.uniform(0.01, 0.05), sample_rate_hz
         )

@@ -31,7 +31,7 @@ class Performer:
         self.plan = plan
         self.sample_rate_hz = sample_rate_hz
         self.n_samples = n_samples
-        self.hop_samples = max(16, round(sample_rate_hz * 256 / 44_100))
+        self.hop_samples = 4 * max(4, round(sample_rate_hz * 64 / 44_100))
         self.n_frames = -(-n_samples // self.hop_samples) + 1
 
     def articulate(self, singer: Singer, manner: Manner, lines: list[list[Note]]) -> Articulation:
@@ -59,7 +59,7 @@ def channel_strip(rng: np.random.Generator, voice: Signal, sample_rate_hz: int) 
         )
     if rng.random() < 0.4:
         result = effects.saturate(result, rng.uniform(0.4, 2.5))
-    presence_db, air_db = rng.uniform(-2, 8), rng.uniform(-4, 10)
+    presence_db, air_db = rng.uniform(-2, 10), rng.uniform(-4, 16)
     body_db = rng.uniform(-5, 3)
     result = effects.equalise(
         result,
@@ -67,10 +67,22 @@ def channel_strip(rng: np.random.Generator, voice: Signal, sample_rate_hz: int) 
         [0.0, body_db, 0.0, presence_db, 0.7 * presence_db + 0.5 * air_db, air_db],
         sample_rate_hz,
     )
+    if rng.random() < 0.5:
+        result = _exciter(rng, result, sample_rate_hz)
     if rng.random() < 0.06:
-        result = effects.band(result, rng.uniform(250, 600), rng.uniform(2500, 5000), sample_rate_hz)
+        result = effects.band(
+            result, rng.uniform(250, 600), rng.uniform(2500, 5000), sample_rate_hz
+        )
         result = effects.saturate(result, rng.uniform(1, 6))
     return effects.random_equaliser(rng, result, sample_rate_hz, 2.5)
+
+
+def _exciter(rng: np.random.Generator, voice: Signal, sample_rate_hz: int) -> Signal:
+    """Add overtones made from the band above a few kHz."""
+    bright = effects.band(voice, rng.uniform(2000, 4000), None, sample_rate_hz)
+    bright = effects.saturate(bright, rng.uniform(2, 8))
+    bright = effects.band(bright, rng.uniform(4000, 7000), None, sample_rate_hz)
+    return voice + np.float32(rng.uniform(0.1, 0.8)) * bright
 
 
 def cheap_double(rng: np.random.Generator, voice: Signal, sample_rate_hz: int) -> Signal:
@@ -87,7 +99,7 @@ def cheap_double(rng: np.random.Generator, voice: Signal, sample_rate_hz: int) -
 def _doubles(performer: Performer, lead: Signal) -> Waveform:
     rng, rate_hz = performer.rng, performer.sample_rate_hz
     spread = rng.uniform(0.2, 1.0)
-    level = effects.amplitude(rng.uniform(-14, -3))
+    level = effects.amplitude(rng.uniform(-14, 2))
     left = effects.pan(cheap_double(rng, lead, rate_hz), -spread)
     right = effects.pan(cheap_double(rng, lead, rate_hz), spread)
     return np.float32(level) * (left + right)
@@ -161,7 +173,7 @@ def _ad_libs(performer: Performer, style: LineStyle) -> Waveform:
 def _space(rng: np.random.Generator, stem: Waveform, plan: Plan, sample_rate_hz: int) -> Waveform:
     """Reverbs and echoes of the whole vocal group."""
     result = stem
-    if rng.random() < 0.35:
+    if rng.random() < 0.4:
         beats = float(rng.choice([0.25, 0.5, 0.75, 1.0]))
         slap = rng.random() < 0.4
         delay_s = rng.uniform(0.06, 0.14) if slap else beats * plan.beat_s
@@ -170,7 +182,7 @@ def _space(rng: np.random.Generator, stem: Waveform, plan: Plan, sample_rate_hz:
         )
     if rng.random() < 0.9:
         decay_s = float(np.exp(rng.uniform(np.log(0.2), np.log(3.5))))
-        wet = effects.amplitude(rng.uniform(-26, -6))
+        wet = effects.amplitude(rng.uniform(-28, -3))
         result = effects.reverberate(rng, result, decay_s, wet, sample_rate_hz)
     return result
 
@@ -189,7 +201,7 @@ def perform_vocals(
     spoken = performer.articulate(singer, manner, phrases(rng, plan, style))
     lead = channel_strip(rng, performer.sing(singer, spoken), sample_rate_hz)
     stem = effects.pan(lead, float(rng.normal(0, 0.06)))
-    if rng.random() < 0.35:
+    if rng.random() < 0.45:
         stem = stem + _doubles(performer, lead)
     if rng.random() < 0.3 and not manner.spoken:
         stem = stem + _harmonies(performer, singer, spoken)

@@ -62,49 +62,70 @@ def _upsample(track: Signal, hop: int, n_samples: int) -> Signal:
     padded = np.append(track, track[-1:]).astype(np.float32)
     ramp = (np.arange(hop, dtype=np.float32) / hop)[None, :]
     result = padded[:-1, None] * (1 - ramp) + padded[1:, None] * ramp
-    return result.reshape(-1)[:n_samples]
+    return np.asarray(result.reshape(-1)[:n_samples], np.float32)
 
 
-def _resonator(
+def _denominator(
     centre_hz: npt.NDArray[np.float32],
     bandwidth_hz: npt.NDArray[np.float32],
     bins_hz: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.complex64]:
-    square = centre_hz**2
-    denominator = np.empty((centre_hz.shape[0], bins_hz.shape[1]), np.complex64)
-    denominator.real = square - bins_hz**2
-    denominator.imag = bandwidth_hz * bins_hz
-    return np.asarray(square / denominator, np.complex64)
+    """Inverse response of a resonance of unit gain at 0 Hz, ``[frame, bin]``."""
+    inverse = (1.0 / centre_hz**2).astype(np.float32)
+    result = np.empty((centre_hz.shape[0], bins_hz.shape[1]), np.complex64)
+    np.multiply(-inverse, bins_hz**2, out=result.real)
+    result.real += 1.0
+    np.multiply(bandwidth_hz * inverse, bins_hz, out=result.imag)
+    return result
 
 
 def _high_formants(singer: Singer, bins_hz: npt.NDArray[np.float32]) -> npt.NDArray[np.complex64]:
     centres_hz = np.array(singer.high_formants_hz, np.float32)[:, None]
-    bandwidths_hz = centres_hz * singer.high_damping
-    return np.prod(_resonator(centres_hz, bandwidths_hz, bins_hz), axis=0, keepdims=True)
+    inverses = _denominator(centres_hz, centres_hz * np.float32(singer.high_damping), bins_hz)
+    return np.asarray(np.prod(1.0 / inverses, axis=0, keepdims=True), np.complex64)
 
 
 def build_tract(singer: Singer, spoken: Articulation, n_bins: int, sample_rate_hz: int) -> Tract:
-    """Vocal tract responses of an articulation as sung by one singer."""
+    """Vocal tract responses of an articulation as sung by one singer.
+
+    Resonances move slowly, so they are worked out for every second frame only.
+    """
     bins_hz = np.linspace(0, sample_rate_hz / 2, n_bins, dtype=np.float32)[None, :]
-    response = np.repeat(_high_formants(singer, bins_hz), spoken.f0_hz.shape[0], axis=0)
-    damping = 1.0 + 1.2 * spoken.nasal[:, None]
+    nasal = spoken.nasal[::2, None]
+    damping = np.float32(singer.bandwidth) * (1 + np.float32(1.2) * nasal)
+    inverse = np.ones((nasal.shape[0], n_bins), np.complex64)
     for i in range(4):
-        centre_hz = spoken.formants_hz[:, i : i + 1] * singer.formant_scale
+        centre_hz = spoken.formants_hz[::2, i : i + 1] * np.float32(singer.formant_scale)
         if i == 0:
-            centre_hz = np.maximum(centre_hz, 1.02 * spoken.f0_hz[:, None])
-        bandwidth_hz = singer.bandwidth * damping * (50.0 + 0.03 * centre_hz)
-        response *= _resonator(centre_hz, bandwidth_hz, bins_hz)
+            centre_hz = np.maximum(centre_hz, np.float32(1.02) * spoken.f0_hz[::2, None])
+        inverse *= _denominator(centre_hz, damping * (50 + np.float32(0.03) * centre_hz), bins_hz)
+    shape = _high_formants(singer, bins_hz) * _ring(singer, bins_hz)
+    response = shape / inverse
+    response *= _colour(singer, nasal, spoken.tilt_db[::2, None], bins_hz)
+    resonances = np.repeat(response, 2, axis=0)[: spoken.nasal.shape[0]]
+    return Tract(resonances, spoken.noise @ noise_shapes(singer, bins_hz))
+
+
+def _ring(singer: Singer, bins_hz: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The singer's formant, ``[1, bin]``."""
+    distance = np.log2(np.maximum(bins_hz, 60.0) / singer.ring_hz) / 0.3
+    return np.asarray(1.0 + singer.ring * np.exp(-(distance**2)), np.float32)
+
+
+def _colour(
+    singer: Singer,
+    nasal: npt.NDArray[np.float32],
+    tilt_db: npt.NDArray[np.float32],
+    bins_hz: npt.NDArray[np.float32],
+) -> npt.NDArray[np.float32]:
+    """Nasal zero and spectral tilt by effort, ``[frame, bin]``."""
     zero_hz = singer.nasal_zero_hz
     notch = np.exp(-(((bins_hz - zero_hz) / (0.35 * zero_hz)) ** 2))
     dull = 1.0 / (1.0 + (bins_hz / 1800.0) ** 2)
-    response *= 1.0 - spoken.nasal[:, None] * (0.9 * notch + 0.75 * (1 - notch) * (1 - dull))
+    loss = (0.9 * notch + 0.75 * (1 - notch) * (1 - dull)).astype(np.float32)
     octaves = np.log2(np.maximum(bins_hz, 60.0) / 400.0)
-    octaves = np.clip(octaves, -0.5, 4.5).astype(np.float32)
-    response *= np.exp(spoken.tilt_db[:, None] * (np.log(10) / 20) * octaves)
-    ring = np.exp(-((np.log2(np.maximum(bins_hz, 60.0) / singer.ring_hz) / 0.3) ** 2))
-    response *= 1.0 + singer.ring * ring
-    shapes = noise_shapes(singer, bins_hz)
-    return Tract(response.astype(np.complex64, copy=False), spoken.noise @ shapes)
+    slope = (np.clip(octaves, -0.5, 4.5) * (np.log(10) / 20)).astype(np.float32)
+    return np.asarray((1 - nasal * loss) * np.exp(tilt_db * slope), np.float32)
 
 
 def noise_shapes(singer: Singer, bins_hz: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -125,7 +146,9 @@ def glottal_source(
     """Voiced source and breath noise that pulses with it, each ``[sample]``."""
     hop = spoken.hop_samples
     f0_hz = _upsample(spoken.f0_hz, hop, n_samples)
-    phase = phase_of(f0_hz, rate_hz) + rng.random()
+    uneven = singer.phase_noise * noise(rng, spoken.f0_hz.shape[0] * 4)
+    phase = phase_of(f0_hz, rate_hz) + 1.0 + rng.random()
+    phase += _upsample(uneven, hop // 4, n_samples)
     levels = np.floor(2 * np.log2(np.maximum(f0_hz, LOWEST_HZ) / LOWEST_HZ)).astype(np.int64)
     levels = np.clip(levels, 0, N_LEVELS - 1)
     voiced = read_levels(glottal_tables(singer, rate_hz), levels, phase)

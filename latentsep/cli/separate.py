@@ -1,0 +1,247 @@
+"""``latentsep separate``: songs to stems, without Ray."""
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentsep.cli.exit_codes import EXIT_INTERRUPTED, EXIT_REJECTS
+from latentsep.cli.progress import TrackProgress
+
+if TYPE_CHECKING:
+    from latentsep.pipeline.inputs import PlannedTrack
+    from latentsep.pipeline.rejects import Reject
+    from latentsep.pipeline.store import OutputOptions
+    from latentsep.pipeline.track import FileSeparator, TrackResult
+
+DEFAULT_FILENAME = "{model}/{track}/{stem}.{ext}"
+CODECS = ("flac", "wav", "mp3", "ogg", "opus")
+
+
+def _codec_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    for codec in reversed(CODECS):
+        text = f"Write {codec} files{' (the default)' if codec == CODECS[0] else ''}."
+        command = click.option(f"--{codec}", "codec", flag_value=codec, help=text)(command)
+    return command
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default="separated",
+    show_default=True,
+    help="Folder for the stems.",
+)
+@click.option(
+    "-n",
+    "--model",
+    default="default",
+    show_default=True,
+    help="A name of `latentsep models`, or a model folder.",
+)
+@click.option(
+    "-d", "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."
+)
+@click.option("--steps", type=click.IntRange(1), help="Sampler steps; the model's own by default.")
+@click.option(
+    "--draws",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Samples whose mean is the result.",
+)
+@click.option(
+    "--segment",
+    "segment_s",
+    type=click.FloatRange(0, min_open=True),
+    help="Length of a chunk in seconds.",
+)
+@click.option(
+    "--overlap",
+    type=click.FloatRange(0, 0.9, max_open=True),
+    help="Share of a chunk that its neighbours see too.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Base of all noise.",
+)
+@click.option(
+    "--refine/--no-refine",
+    default=None,
+    help="Mask the mixture, guided by the model's vocals; the model's own choice by default.",
+)
+@click.option("--threads", type=click.IntRange(1), help="CPU threads; all cores by default.")
+@_codec_flags
+@click.option("--int24", "bit_depth", flag_value=24, type=int, help="24-bit integers (flac, wav).")
+@click.option("--float32", "bit_depth", flag_value=32, type=int, help="32-bit float (wav).")
+@click.option(
+    "--filename",
+    default=DEFAULT_FILENAME,
+    show_default=True,
+    help="Place below OUT; fields {track} {stem} {ext} {model} {dir}.",
+)
+@click.option("--skip-existing", is_flag=True, help="Leave out tracks whose stems are all there.")
+@click.option("-v", "--verbose", is_flag=True, help="Log what happens, with traces.")
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: one object on stdout at the end.",
+)
+def separate(  # noqa: PLR0913 - one argument for each option
+    inputs: tuple[str, ...],
+    out: Path,
+    model: str,
+    codec: str | None,
+    bit_depth: int | None,
+    filename: str,
+    skip_existing: bool,
+    threads: int | None,
+    refine: bool | None,
+    output: str,
+    verbose: bool,
+    **dials: Any,  # noqa: ANN401 - checked by SeparationOptions
+) -> None:
+    """Separate songs into vocals and accompaniment.
+
+    INPUT is an audio or video file, a folder (searched recursively) or a quoted glob. The stems go
+    to OUT/MODEL/TRACK/{vocals,accompaniment}.flac with the source's rate, channels and length.
+
+    Exit codes: 0 all done; 1 some tracks could not be separated; 2 a setting is wrong and nothing
+    was started; 75 interrupted, run again with --skip-existing to go on.
+    """
+    from latentsep.pipeline.inputs import expand_inputs, plan_outputs
+    from latentsep.pipeline.store import OutputOptions, check_folder
+
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING)
+    if refine is not None:
+        dials["refinement"] = "mask" if refine else "off"
+    codec = codec or CODECS[0]
+    written = OutputOptions(codec=codec, bit_depth=bit_depth)
+    written.check()
+    files = expand_inputs(inputs, out)
+    tracks = plan_outputs(files, out, filename, Path(model).name, codec)
+    check_folder(out)
+    todo = [t for t in tracks if not (skip_existing and all(p.exists() for p in t.stems.values()))]
+    separator = _separator(model, threads, written, dials)
+    outcomes: list[TrackResult | Reject] = []
+    with _interruptible(), separator.decoder, TrackProgress(len(todo)) as progress:
+        try:
+            for outcome in _run(separator, todo, progress):
+                outcomes.append(outcome)
+                if output == "text":
+                    _print_outcome(outcome, progress)
+        except KeyboardInterrupt:
+            click.echo(
+                f"Interrupted after {len(outcomes)} of {len(todo)} tracks; run the same "
+                "command with --skip-existing to go on.",
+                err=True,
+            )
+            sys.exit(EXIT_INTERRUPTED)
+    _summarise(outcomes, skipped=len(tracks) - len(todo), model=model, output=output)
+
+
+def _separator(
+    model: str, threads: int | None, written: "OutputOptions", dials: dict[str, Any]
+) -> "FileSeparator":
+    import torch
+
+    from latentsep.audio.decode import Decoder
+    from latentsep.pipeline.track import FileSeparator
+    from latentsep.separation.separator import Separator
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return FileSeparator(Separator.from_pretrained(model, **dials), Decoder(), written)
+
+
+def _run(
+    separator: "FileSeparator", tracks: "list[PlannedTrack]", progress: TrackProgress
+) -> "Iterator[TrackResult | Reject]":
+    from latentsep.pipeline.rejects import separate_or_reject
+
+    for track in tracks:
+        progress.start(track.source.name)
+
+        def work(track: "PlannedTrack" = track) -> "TrackResult":
+            return separator.separate(track.source, track.stems, progress.seconds)
+
+        yield separate_or_reject(str(track.source), work)
+        progress.finish()
+
+
+def _print_outcome(outcome: "TrackResult | Reject", progress: TrackProgress) -> None:
+    from latentsep.pipeline.rejects import Reject
+
+    if isinstance(outcome, Reject):
+        click.echo(f"Error: {outcome.message}", err=True)
+        return
+    minutes, seconds = divmod(round(outcome.duration_s), 60)
+    folder = Path(outcome.stems["vocals"]).parent
+    clipped = outcome.mixture_clipped_samples
+    note = f", {clipped} samples clipped" if clipped else ""
+    progress.print(
+        f"{outcome.source} -> {folder}  {minutes}:{seconds:02d} in {outcome.wall_s:.1f} s "
+        f"({outcome.realtime_factor:.0f}x real time{note})"
+    )
+
+
+def _summarise(
+    outcomes: "list[TrackResult | Reject]", *, skipped: int, model: str, output: str
+) -> None:
+    from latentsep.pipeline.memory import peak_rss_bytes
+    from latentsep.pipeline.rejects import Reject
+
+    rejects = [outcome for outcome in outcomes if isinstance(outcome, Reject)]
+    results = [outcome for outcome in outcomes if not isinstance(outcome, Reject)]
+    if output == "json":
+        summary = {
+            "model": model,
+            "tracks": [
+                {**asdict(r), "duration_s": r.duration_s, "realtime_factor": r.realtime_factor}
+                for r in results
+            ],
+            "rejects": [asdict(reject) for reject in rejects],
+            "skipped": skipped,
+            "peak_rss_bytes": peak_rss_bytes(),
+        }
+        click.echo(json.dumps(summary, indent=2, ensure_ascii=False))
+    else:
+        audio_s = sum(result.duration_s for result in results)
+        wall_s = sum(result.wall_s for result in results)
+        speed = f", {audio_s / 60:.1f} min at {audio_s / wall_s:.0f}x real time" if wall_s else ""
+        click.echo(
+            f"{len(results)} separated, {len(rejects)} failed, {skipped} skipped{speed}, "
+            f"peak memory {peak_rss_bytes() / 1e9:.2f} GB"
+        )
+    if rejects:
+        sys.exit(EXIT_REJECTS)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM ends the run as Ctrl-C does: temporary files are removed on the way out."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,1 @@
+"""Load, separate and store as plain callables, and the one boundary around a track."""

@@ -1,0 +1,138 @@
+"""Stems to files while they stream in."""
+
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from latentsep.audio.encode import AudioWriter, StemFormat
+from latentsep.audio.source import SourceInfo
+from latentsep.errors import ConfigError
+from latentsep.models.config import Frozen
+from latentsep.separation.stems import Stems
+
+STEM_NAMES = ("vocals", "accompaniment")
+DEFAULT_BIT_DEPTH = 16
+
+
+class OutputOptions(Frozen):
+    """How stems are written; what is left out follows the source."""
+
+    codec: str = "flac"
+    bit_depth: int | None = None
+
+    def check(self) -> None:
+        """Refuse a bit depth that the codec cannot have.
+
+        Raises:
+            ConfigError: names what is allowed.
+        """
+        if self.bit_depth is not None and not self.is_lossless:
+            raise ConfigError(
+                f"{self.codec} has no bit depth, got {self.bit_depth}; take --flac or --wav with it"
+            )
+        if self.bit_depth is not None:
+            StemFormat(self.codec, self.bit_depth)
+
+    @property
+    def is_lossless(self) -> bool:
+        """Whether the codec keeps samples as they are."""
+        return self.codec in ("flac", "wav")
+
+    def format_for(self, info: SourceInfo) -> StemFormat:
+        """Format of the stems of one source.
+
+        Without a wish, flac and wav take 16 bits for sources of up to 16 bits and for lossy ones,
+        and 24 bits for anything finer.
+        """
+        if not self.is_lossless or self.bit_depth is not None:
+            return StemFormat(self.codec, self.bit_depth)
+        is_fine = info.is_lossless and (
+            info.bit_depth is None or info.bit_depth > DEFAULT_BIT_DEPTH
+        )
+        return StemFormat(self.codec, 24 if is_fine else DEFAULT_BIT_DEPTH)
+
+
+@dataclass
+class LevelCounts:
+    """Samples that could not be written as they were."""
+
+    mixture_clipped_samples: int = 0
+    limited_samples: int = 0
+
+
+class StemFiles:
+    """Writes the stems of one track; both appear when the block ends well, or neither does.
+
+    In: ``Stems`` blocks in order, at the source's rate. Integer formats get stems whose sum is the
+    mixture in integers, see ``Stems.on_grid``.
+    """
+
+    def __init__(self, paths: Mapping[str, Path], fmt: StemFormat, info: SourceInfo) -> None:
+        self.counts = LevelCounts()
+        self.frames = 0
+        self._paths = paths
+        self._format = fmt
+        self._writers = {
+            stem: AudioWriter(path, fmt, info.sample_rate_hz, info.channels, _tags(info, stem))
+            for stem, path in paths.items()
+        }
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            for writer in self._writers.values():
+                stack.enter_context(writer)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._stack.__exit__(kind, error, trace)
+        except BaseException:
+            for path in self._paths.values():
+                path.unlink(missing_ok=True)
+            raise
+
+    def write(self, stems: Stems) -> None:
+        """Append one block of both stems."""
+        vocals, accompaniment = self._writers["vocals"], self._writers["accompaniment"]
+        self.frames += stems.vocals.shape[1]
+        if self._format.is_integer and self._format.bit_depth is not None:
+            integers = stems.on_grid(self._format.bit_depth)
+            vocals.write_integers(integers.vocals)
+            accompaniment.write_integers(integers.accompaniment)
+            self.counts.mixture_clipped_samples += integers.mixture_clipped_samples
+            self.counts.limited_samples += integers.limited_samples
+        else:
+            vocals.write(stems.vocals)
+            accompaniment.write(stems.accompaniment)
+
+
+def check_folder(folder: Path) -> None:
+    """Make the folder and see that it can be written to, before any work.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"output folder {folder} cannot be written: {error.strerror}; take another with -o"
+        ) from error
+
+
+def _tags(info: SourceInfo, stem: str) -> dict[str, str]:
+    title = info.tags.get("title")
+    return {**info.tags, "title": f"{title} ({stem})"} if title else dict(info.tags)

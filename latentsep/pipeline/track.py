@@ -1,0 +1,79 @@
+"""One track from its file to its stems."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from latentsep.audio.decode import Decoder
+from latentsep.audio.source import SourceInfo
+from latentsep.pipeline.store import OutputOptions, StemFiles
+from latentsep.separation.separator import Separator
+
+OnSeconds = Callable[[float, float | None], None]
+
+
+@dataclass(frozen=True)
+class TrackResult:
+    """One separated track."""
+
+    source: str
+    stems: dict[str, str]
+    info: SourceInfo
+    frames: int
+    bit_depth: int | None
+    mixture_clipped_samples: int
+    limited_samples: int
+    wall_s: float
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the track."""
+        return self.frames / self.info.sample_rate_hz
+
+    @property
+    def realtime_factor(self) -> float:
+        """Seconds of audio per second of wall time, file to file."""
+        return self.duration_s / self.wall_s
+
+
+class FileSeparator:
+    """Separates files one after another with one model and one decoder child."""
+
+    def __init__(self, separator: Separator, decoder: Decoder, output: OutputOptions) -> None:
+        self.separator = separator
+        self.decoder = decoder
+        self.output = output
+
+    def separate(
+        self, source: Path, stem_paths: Mapping[str, Path], on_seconds: OnSeconds
+    ) -> TrackResult:
+        """Read one file and write its stems.
+
+        Args:
+            source: the file.
+            stem_paths: final path of each stem.
+            on_seconds: told the seconds written so far and the track's length, where it is known.
+
+        Raises:
+            TrackError: the file cannot be read, separated or written; no stem is left behind.
+        """
+        began = time.perf_counter()
+        with self.decoder.open(source) as reader:
+            info = reader.info
+            fmt = self.output.format_for(info)
+            with StemFiles(stem_paths, fmt, info) as files:
+                rate_hz, channels = info.sample_rate_hz, info.channels
+                for stems in self.separator.stream(reader, rate_hz, channels, source.stem):
+                    files.write(stems)
+                    on_seconds(files.frames / rate_hz, info.duration_s)
+        return TrackResult(
+            source=str(source),
+            stems={stem: str(path) for stem, path in stem_paths.items()},
+            info=info,
+            frames=files.frames,
+            bit_depth=fmt.bit_depth,
+            mixture_clipped_samples=files.counts.mixture_clipped_samples,
+            limited_samples=files.counts.limited_samples,
+            wall_s=time.perf_counter() - began,
+        )
