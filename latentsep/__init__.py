@@ -1,6 +1,7 @@
 """Latent-diffusion singing-voice separation for whole music catalogues.
 
-``from latentsep import Separator`` needs torch; ``import latentsep`` alone needs neither torch nor Ray.
+``from latentsep import Separator`` needs torch; ``import latentsep`` alone needs neither torch nor
+Ray.
 """
 
 from typing import TYPE_CHECKING, Any

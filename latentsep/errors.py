@@ -1,7 +1,7 @@
 """Every error this package raises on purpose.
 
 LatentsepError
-├── ConfigError               bad setting, model or folder; raised before any work starts; exit code 2
+├── ConfigError               bad setting, model or folder; nothing was started; exit code 2
 │   └── ModelError            a model folder that cannot be loaded, or a model nobody knows
 ├── TrackError                one track is unusable; the others go on
 │   ├── AudioDecodeError      the bytes are not audio we can read

@@ -8,6 +8,7 @@ FLAC and MP3 declare frames only: they are checked by counting what was decoded.
 
 import struct
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from typing import BinaryIO, NoReturn
 
 from latentsep.errors import AudioDecodeError
@@ -48,9 +49,9 @@ def movie_timescale_hz(file: BinaryIO, file_bytes: int) -> int | None:
 
 
 def riff_chunk_offset(file: BinaryIO, file_bytes: int, name: bytes) -> int | None:
-    """Where the payload of a WAV file's chunk starts; ``None`` if the file has no such chunk."""
-    chunks = _riff_chunks(file, file_bytes)
-    return next((start for found, start, _ in chunks if found == name), None)
+    """Where a chunk ahead of a WAV file's samples has its payload; ``None`` if there is none."""
+    header = takewhile(lambda chunk: chunk[0] != b"data", _riff_chunks(file, file_bytes))
+    return next((start for found, start, _ in header if found == name), None)
 
 
 def _mvhd_timescale_hz(file: BinaryIO, moov_start: int, file_bytes: int) -> int | None:

@@ -86,6 +86,9 @@ class PyavSource:
             raise AudioDecodeError("the codec of its audio stream is unknown")
         # One thread: more would cost address space per core of the machine.
         stream.codec_context.thread_count = 1
+        if (self._container_name, stream.codec_context.name) == ("caf", "alac"):
+            # FFmpeg would cut the padding off a last packet that holds none.
+            stream.codec_context.flags2 |= av.codec.context.Flags2.skip_manual
         self._stream = stream
         for packet in self._container.demux(stream):
             yield from packet.decode()

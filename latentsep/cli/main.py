@@ -4,6 +4,9 @@ import sys
 
 import click
 
+from latentsep.cli.benchmark import benchmark
+from latentsep.cli.demo import demo
+from latentsep.cli.evaluate import evaluate
 from latentsep.cli.exit_codes import EXIT_CONFIG, EXIT_INTERRUPTED, EXIT_REJECTS
 from latentsep.cli.models import models
 from latentsep.cli.separate import separate
@@ -18,14 +21,14 @@ def cli() -> None:
     """Separate the singing voice from music, one song or a whole catalogue."""
 
 
-for command in (separate, models, train):
+for command in (separate, models, demo, evaluate, train, benchmark):
     cli.add_command(command)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run the command line; errors made for the user become one line and an exit code."""
     try:
-        cli(standalone_mode=False)
+        cli(arguments, prog_name="latentsep", standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:

@@ -123,7 +123,7 @@ class UNet1d(nn.Module):
             level_radius: int = sum(block.radius_frames for block in level)
             radius += passes * 2**depth * level_radius
         # Each halving looks one fine frame ahead, each doubling fills from one coarse frame.
-        return radius + 2 * (self.stride_frames - 1)
+        return int(radius + 2 * (self.stride_frames - 1))
 
 
 def step_features(sigma: Tensor) -> Tensor:
@@ -137,7 +137,7 @@ def _level(width: int, step_channels: int, dilations: Sequence[int]) -> nn.Modul
     return nn.ModuleList(ResidualBlock(width, step_channels, dilation) for dilation in dilations)
 
 
-def _run(level: nn.ModuleList, x: Tensor, step: Tensor) -> Tensor:
-    for block in level:
+def _run(level: nn.Module, x: Tensor, step: Tensor) -> Tensor:
+    for block in level.children():
         x = block(x, step)
     return x

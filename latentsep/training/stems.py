@@ -110,8 +110,9 @@ def _read(file: Path, sample_rate_hz: int) -> Waveform:
     return np.ascontiguousarray(stereo.T, np.float32)
 
 
-def _to_pcm(waveform: Waveform) -> Pcm:
-    return np.round(np.clip(waveform, -1, 1) * PCM_SCALE).astype(np.int16)
+def _to_pcm(waveform: npt.NDArray[np.floating]) -> Pcm:
+    pcm: Pcm = np.round(np.clip(waveform, -1, 1) * PCM_SCALE).astype(np.int16)
+    return pcm
 
 
 def _to_float(pcm: Pcm) -> Waveform:

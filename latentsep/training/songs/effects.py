@@ -191,11 +191,12 @@ def widen(stereo: Waveform, width: float) -> Waveform:
 def warp(mono: Signal, delay_samples: npt.NDArray[np.float32]) -> Signal:
     """Read ``mono`` through a slowly moving delay, ``[sample]`` in and out."""
     n_samples = mono.shape[-1]
-    places = np.clip(np.arange(n_samples, dtype=np.float64) - delay_samples, 0, n_samples - 1)
-    whole = places.astype(np.int64)
-    fraction = (places - whole).astype(np.float32)
-    following = np.minimum(whole + 1, n_samples - 1)
-    return np.asarray(mono[whole] * (1 - fraction) + mono[following] * fraction, np.float32)
+    whole_delay = np.ceil(delay_samples).astype(np.int64)
+    fraction = whole_delay - delay_samples
+    whole = np.clip(np.arange(n_samples) - whole_delay, 0, n_samples - 1)
+    first = mono[whole]
+    second = mono[np.minimum(whole + 1, n_samples - 1)]
+    return _float32(first + (second - first) * fraction)
 
 
 def tremolo(rng: np.random.Generator, stereo: Waveform, sample_rate_hz: int) -> Waveform:
@@ -206,6 +207,18 @@ def tremolo(rng: np.random.Generator, stereo: Waveform, sample_rate_hz: int) -> 
     offset = float(rng.choice([0.0, 0.5]))
     gains = [1 - depth + depth * np.cos(2 * np.pi * (turns + i * offset)) for i in range(2)]
     return _float32(stereo * np.stack(gains))
+
+
+def wah(rng: np.random.Generator, mono: Signal, sample_rate_hz: int) -> Signal:
+    """A resonance that sweeps over three bands, like a pedal; vowel-like, yet no voice."""
+    centres_hz = np.sort(rng.uniform(300, 2800, 3))
+    bands = [band(mono, 0.8 * c, 1.25 * c, sample_rate_hz) for c in centres_hz]
+    time_s = np.arange(mono.shape[0], dtype=np.float32) / sample_rate_hz
+    place = 1 + np.sin(2 * np.pi * (rng.uniform(0.3, 5.0) * time_s + rng.random()))
+    result = 0.15 * mono
+    for i, filtered in enumerate(bands):
+        result = result + 2 * filtered * np.maximum(1 - np.abs(place - i), 0)
+    return _float32(result)
 
 
 def chorus(rng: np.random.Generator, mono: Signal, sample_rate_hz: int) -> Waveform:
@@ -235,6 +248,7 @@ def reverb_impulse(rng: np.random.Generator, decay_s: float, sample_rate_hz: int
         ``[channel=2, sample]`` of unit energy per channel.
     """
     n_samples = int(sample_rate_hz * min(decay_s * 1.1 + 0.05, 4.0))
+    n_samples = fft.next_fast_len(n_samples, real=True)
     time_s = np.arange(n_samples, dtype=np.float32) / sample_rate_hz
     edges_hz = [120.0, 700.0, 3000.0, 8000.0]
     factors = np.cumprod(rng.uniform([0.9, 0.75, 0.55, 0.4], [1.6, 1.1, 0.95, 0.9]))

@@ -136,6 +136,8 @@ def play_chords(rng: np.random.Generator, plan: Plan, n_samples: int, rate_hz: i
 def _to_stereo(rng: np.random.Generator, mono: Signal, rate_hz: int) -> Waveform:
     shaped = effects.random_equaliser(rng, mono, rate_hz, 5.0)
     shaped = effects.band(shaped, rng.uniform(40, 250), None, rate_hz)
+    if rng.random() < 0.08:
+        shaped = effects.wah(rng, shaped, rate_hz)
     placed = _placed(rng, shaped, rate_hz)
     return effects.tremolo(rng, placed, rate_hz) if rng.random() < 0.15 else placed
 

@@ -13,6 +13,7 @@ class Singer:
         low_midi: lowest comfortable pitch.
         high_midi: highest comfortable pitch.
         formant_scale: tract shortness; 1 is an average man.
+        vowel_colour: factors on the first four formants, an accent.
         bandwidth: factor on all formant bandwidths.
         high_formants_hz: fixed resonances above the fourth.
         high_damping: bandwidth over frequency of those.
@@ -43,6 +44,7 @@ class Singer:
     low_midi: float
     high_midi: float
     formant_scale: float
+    vowel_colour: tuple[float, ...]
     bandwidth: float
     high_formants_hz: tuple[float, ...]
     high_damping: float
@@ -92,6 +94,7 @@ def random_singer(rng: np.random.Generator) -> Singer:
         low_midi=low,
         high_midi=min(high, low + span),
         formant_scale=scale,
+        vowel_colour=tuple(float(f) for f in rng.uniform(0.9, 1.1, 4)),
         bandwidth=float(rng.uniform(0.8, 1.9)),
         high_formants_hz=_high_formants(rng, scale),
         high_damping=float(rng.uniform(0.06, 0.16)),

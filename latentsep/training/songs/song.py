@@ -172,6 +172,28 @@ def generate_song(
         gain = effects.compressor_gain(
             mixture, rng.uniform(0, 5), rng.uniform(1.5, 4), rng.uniform(0.01, 0.04), sample_rate_hz
         )
-    peak = float(np.max(np.abs(mixture * gain), initial=0.0))
-    gain = gain * np.float32(rng.uniform(0.35, 0.98) / max(peak, 1e-6))
-    return Song(vocals * gain, accompaniment * gain)
+    width, corner_hz = _medium(rng)
+    stems = [_released(s * gain, width, corner_hz, sample_rate_hz) for s in (vocals, accompaniment)]
+    peak = float(np.max(np.abs(stems[0] + stems[1]), initial=0.0))
+    scale = np.float32(rng.uniform(0.35, 0.98) / max(peak, 1e-6))
+    return Song(stems[0] * scale, stems[1] * scale)
+
+
+def _medium(rng: np.random.Generator) -> tuple[float, float | None]:
+    """Stereo width and upper band limit of the release: mono, lossy or untouched."""
+    width = 0.0 if rng.random() < 0.05 else 1.0
+    kind = rng.random()
+    if kind < 0.03:
+        return width, float(rng.uniform(4500, 10_000))
+    return width, float(rng.uniform(13_500, 19_000)) if kind < 0.2 else None
+
+
+def _released(
+    stem: Waveform, width: float, corner_hz: float | None, sample_rate_hz: int
+) -> Waveform:
+    """Linear treatment that both stems share, so that they still sum to the mixture."""
+    result = stem if width == 1.0 else effects.widen(stem, width)
+    if corner_hz is not None:
+        nodes_hz = [0.97 * corner_hz, 1.03 * corner_hz]
+        result = effects.equalise(result, nodes_hz, [0.0, -80.0], sample_rate_hz)
+    return result

@@ -209,7 +209,20 @@ def perform_vocals(
         stem = stem + _choir(performer)
     if rng.random() < 0.15:
         stem = stem + _ad_libs(performer, style)
-    return _space(rng, stem, plan, sample_rate_hz)
+    if rng.random() < 0.05:
+        stem = _chopped(rng, stem, plan, sample_rate_hz)
+    spacious = _space(rng, stem, plan, sample_rate_hz)
+    return effects.widen(spacious, float(rng.uniform(1, 3))) if rng.random() < 0.25 else spacious
+
+
+def _chopped(rng: np.random.Generator, stem: Waveform, plan: Plan, sample_rate_hz: int) -> Waveform:
+    """Gate the vocals in a fixed rhythm, as an edited or sampled voice."""
+    step_s = plan.beat_s / 4
+    pattern = np.where(rng.random(16) < 0.65, 1.0, 0.0)
+    time_s = np.arange(0, stem.shape[1] + 128, 128) / sample_rate_hz
+    gains = pattern[((time_s - plan.origin_s) / step_s).astype(int) % 16]
+    gain = np.interp(np.arange(stem.shape[1]), time_s * sample_rate_hz, gains)
+    return stem * gain.astype(np.float32)
 
 
 def generate_vocals(

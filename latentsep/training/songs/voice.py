@@ -95,7 +95,9 @@ def build_tract(singer: Singer, spoken: Articulation, n_bins: int, sample_rate_h
     damping = np.float32(singer.bandwidth) * (1 + np.float32(1.2) * nasal)
     inverse = np.ones((nasal.shape[0], n_bins), np.complex64)
     for i in range(4):
-        centre_hz = spoken.formants_hz[::2, i : i + 1] * np.float32(singer.formant_scale)
+        centre_hz = spoken.formants_hz[::2, i : i + 1] * np.float32(
+            singer.formant_scale * singer.vowel_colour[i]
+        )
         if i == 0:
             centre_hz = np.maximum(centre_hz, np.float32(1.02) * spoken.f0_hz[::2, None])
         inverse *= _denominator(centre_hz, damping * (50 + np.float32(0.03) * centre_hz), bins_hz)
