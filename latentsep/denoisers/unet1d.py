@@ -15,17 +15,16 @@ from torch import Tensor, nn
 STEP_FEATURES = 64
 
 
-class FrameNorm(nn.Module):
-    """Root-mean-square normalisation over the channels of each frame on its own."""
+class FrameNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of each frame on its own.
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.ones(channels, 1))
+    It learns as fast as a GroupNorm over time; dividing by the root mean square alone, without
+    removing the mean, stalled for a thousand steps.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise ``[item, channel, frame]``."""
-        power = x.float().square().mean(dim=1, keepdim=True)
-        return x * torch.rsqrt(power + 1e-6).to(x.dtype) * self.gain.to(x.dtype)
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
 
 
 class ResidualBlock(nn.Module):
@@ -53,10 +52,11 @@ class ResidualBlock(nn.Module):
 
 
 class UNet1d(nn.Module):
-    """Concatenation-conditioned U-Net with a mixture-skip head.
+    """Concatenation-conditioned U-Net with a skip head.
 
-    The head returns ``sigmoid(mask) * mixture + residual``: the untrained net already passes half
-    the mixture, and learns a mask before it learns to invent.
+    The head returns ``sigmoid(mask) * state + residual``. At the start of a bridge the state is the
+    mixture, so the net learns a mask before it learns to invent; further on the state is nearly
+    clean and only has to be passed.
 
     Args:
         latent_channels: channels of state, mixture and output.
@@ -114,7 +114,7 @@ class UNet1d(nn.Module):
             x = self.merge[depth](torch.cat([self.grow[depth](x), skips[depth]], dim=1))
             x = _run(self.up[depth], x, step)
         mask, residual = self.conv_out(nn.functional.silu(self.norm_out(x))).float().chunk(2, dim=1)
-        return torch.sigmoid(mask).mul(mixture).add(residual)
+        return torch.sigmoid(mask).mul(state).add(residual)
 
     def _receptive_radius_frames(self) -> int:
         radius: int = 2  # the first and the last convolution

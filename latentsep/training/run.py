@@ -53,7 +53,7 @@ def train(config: TrainConfig, data_folder: Path, run_folder: Path, model_folder
         run_folder / "songs",
         codec.sample_rate_hz,
         config.seed,
-        torch.get_num_threads(),
+        len(os.sched_getaffinity(0)),
     )
     pool = load_pool(config.data, places)
     logger.info("pool %s", pool.describe())

@@ -152,7 +152,7 @@ def _rows(patch: Patch, f0_hz: float, duration_s: float, rate_hz: int) -> npt.ND
         gain *= np.exp(-damping[None, :] * time_s)
     spectrum = levels[None, :] * gain
     spectrum /= np.sqrt(np.sum(spectrum[0] ** 2)) + 1e-9
-    turns = np.random.default_rng(int(1000 * patch.shape)).random(len(numbers))
+    turns = np.mod(numbers**2 * (0.1 + 0.618 * patch.shape), 1.0)
     phases = np.exp(2j * np.pi * turns * (0.3 if patch.kind in ("saw", "square") else 1.0))
     return tables_from_spectra((spectrum * phases[None, :]).astype(np.complex64))
 

@@ -222,7 +222,7 @@ def _chopped(rng: np.random.Generator, stem: Waveform, plan: Plan, sample_rate_h
     time_s = np.arange(0, stem.shape[1] + 128, 128) / sample_rate_hz
     gains = pattern[((time_s - plan.origin_s) / step_s).astype(int) % 16]
     gain = np.interp(np.arange(stem.shape[1]), time_s * sample_rate_hz, gains)
-    return stem * gain.astype(np.float32)
+    return np.asarray(stem * gain, np.float32)
 
 
 def generate_vocals(

@@ -53,15 +53,18 @@ def test_a_song_cannot_be_changed():
         song.vocals = song.accompaniment
 
 
-def test_songs_of_usual_length_have_both_stems_at_comparable_levels():
+def test_stems_come_at_comparable_levels():
     ratios_db = []
-    for seed in range(4):
+    for seed in range(5):
         song = _song(seed, 4.0)
-        energies = [
+        vocals, accompaniment = (
             float(np.sum(s.astype(np.float64) ** 2)) for s in (song.vocals, song.accompaniment)
-        ]
-        assert min(energies) > 0
-        ratios_db.append(10 * np.log10(energies[0] / energies[1]))
+        )
+        assert accompaniment > 0
+        # A singer may rest throughout an excerpt as short as this.
+        if vocals > 0:
+            ratios_db.append(10 * np.log10(vocals / accompaniment))
+    assert len(ratios_db) >= 3
     assert -20 < np.median(ratios_db) < 10
 
 
