@@ -1,16 +1,33 @@
-"""``latentsep benchmark``: speed of a model on this machine."""
+"""``latentsep benchmark``: speed and seams of a model on this machine."""
 
 import json
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import click
 
+_MODEL = click.option(
+    "-n", "--model", default="default", show_default=True, help="Name or model folder."
+)
+_DEVICE = click.option("-d", "--device", default="auto", show_default=True)
+_STEPS = click.option("--steps", type=click.IntRange(1), help="Sampler steps.")
+_REFINE = click.option("--refine/--no-refine", default=None, help="Mask the mixture.")
+_OUTPUT = click.option(
+    "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
 
-@click.command()
-@click.option("-n", "--model", default="default", show_default=True, help="Name or model folder.")
-@click.option("-d", "--device", default="auto", show_default=True)
-@click.option("--steps", type=click.IntRange(1), help="Sampler steps.")
-@click.option("--refine/--no-refine", default=None, help="Mask the mixture.")
+
+@click.group()
+def benchmark() -> None:
+    """Measure a model on this machine."""
+
+
+@benchmark.command()
+@_MODEL
+@_DEVICE
+@_STEPS
+@_REFINE
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
 @click.option(
     "--length",
@@ -21,8 +38,8 @@ import click
     help="Seconds of audio.",
 )
 @click.option("--repeats", type=click.IntRange(1), default=5, show_default=True)
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def benchmark(
+@_OUTPUT
+def speed(
     model: str,
     device: str,
     steps: int | None,
@@ -31,22 +48,58 @@ def benchmark(
     audio_s: float,
     repeats: int,
     output: str,
-) -> None:  # fmt: skip
-    """Measure audio-seconds per second of a model and its parts, on audio in memory."""
+) -> None:
+    """Audio-seconds per second of a model and of its parts, on audio in memory."""
     import torch
 
     from latentsep.evaluation.speed import measure_speed
     from latentsep.separation.separator import Separator
 
     torch.set_num_threads(threads)
-    refinement = None if refine is None else "mask" if refine else "off"
-    report = measure_speed(
-        lambda: Separator.from_pretrained(model, device=device, steps=steps, refinement=refinement),
-        audio_s,
-        repeats,
+    dials = {"device": device, "steps": steps, "refinement": _refinement(refine)}
+    report = measure_speed(lambda: Separator.from_pretrained(model, **dials), audio_s, repeats)
+    _print_values(asdict(report), output)
+
+
+@benchmark.command()
+@click.argument("song", type=click.Path(path_type=Path))
+@_MODEL
+@_DEVICE
+@_STEPS
+@_REFINE
+@_OUTPUT
+def seams(
+    song: Path, model: str, device: str, steps: int | None, refine: bool | None, output: str
+) -> None:
+    """Change of SONG's vocals, in dB, when chunks start elsewhere or have another length."""
+    from latentsep.audio.decode import read_audio
+    from latentsep.audio.resample import resample
+    from latentsep.evaluation.seams import measure_seams
+    from latentsep.models.folder import load_model
+    from latentsep.separation.options import SeparationOptions
+
+    mixture, info = read_audio(song)
+    loaded = load_model(model)
+    rate_hz = loaded.latent_space.codec.sample_rate_hz
+    options = SeparationOptions(device=device, steps=steps, refinement=_refinement(refine))
+    reports = measure_seams(
+        loaded, options, resample(mixture, info.sample_rate_hz, rate_hz), rate_hz
     )
+    _print_values({report.change: report.difference_db for report in reports}, output)
+
+
+def _refinement(refine: bool | None) -> Any:  # noqa: ANN401 - one of SeparationOptions' words
+    return None if refine is None else "mask" if refine else "off"
+
+
+def _print_values(values: dict[str, Any], output: str) -> None:
     if output == "json":
-        click.echo(json.dumps(asdict(report), indent=2))
+        click.echo(json.dumps(values, indent=2))
         return
-    for name, value in asdict(report).items():
-        click.echo(f"{name:16} {value:.4g}" if isinstance(value, float) else f"{name:16} {value}")
+    width = max(map(len, values))
+    for name, value in values.items():
+        click.echo(
+            f"{name:{width}}  {value:.4g}"
+            if isinstance(value, float)
+            else f"{name:{width}}  {value}"
+        )

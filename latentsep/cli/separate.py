@@ -103,7 +103,7 @@ def _codec_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="json: one object on stdout at the end.",
 )
-def separate(  # noqa: PLR0913 - one argument for each option
+def separate(
     inputs: tuple[str, ...],
     out: Path,
     model: str,

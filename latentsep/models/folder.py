@@ -108,7 +108,14 @@ def _fill(model: Model, tensors: dict[str, torch.Tensor], weights: Path) -> None
     )
     if missing or surplus or reshaped:
         raise ModelError(
-            f"{weights} does not fit {MODEL_FILE}: missing tensors {missing}, surplus {surplus}, "
-            f"of another shape {reshaped}; the two files are not of one model"
+            f"{weights} does not fit {MODEL_FILE}: {_some('missing', missing)}, "
+            f"{_some('surplus', surplus)}, {_some('of another shape', reshaped)}; "
+            "the two files are not of one model and one version"
         )
     model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+
+
+def _some(what: str, names: list[str]) -> str:
+    """How many tensors there are, and the first few."""
+    listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return f"{len(names)} tensors {what}" + (f" ({listed})" if names else "")

@@ -1,12 +1,17 @@
 """From what the user typed to a list of files, and a place for each stem."""
 
 import glob
+import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
+from latentsep.audio.spool import path_from_uri
 from latentsep.errors import ConfigError
 from latentsep.pipeline.store import STEM_NAMES
 
@@ -83,15 +88,17 @@ class PlannedTrack:
 def expand_inputs(inputs: Sequence[str], out: Path) -> list[InputFile]:
     """Files, folders (recursive, audio extensions only) and glob patterns to files, each once.
 
-    What lies below ``out`` in a folder is left out: it is the stems of an earlier run.
+    What lies below ``out`` is left out of folders and patterns around it: it is the stems of an
+    earlier run. So are hidden files and folders.
 
     Raises:
-        ConfigError: a folder or pattern holds nothing, or an input is of a kind not supported here.
+        ConfigError: a folder or pattern holds nothing, a folder cannot be listed, or an input is of
+            a kind not supported here.
     """
     found: dict[Path, InputFile] = {}
     for text in inputs:
         for file in _expand(text, out):
-            found.setdefault(file.path.absolute(), file)
+            found.setdefault(_whole(file.path), file)
     return list(found.values())
 
 
@@ -101,7 +108,7 @@ def plan_outputs(
     """Give every stem a path of its own below ``out``.
 
     A track is named by its base name; where several would share one, by its path below the folder
-    the user named; then with its extension too; then by its whole path.
+    the user named; then with its extension too; then by its whole path; then with a number.
 
     Raises:
         ConfigError: the template is wrong, leads out of ``out``, or still lets two stems collide.
@@ -127,10 +134,11 @@ def _expand(text: str, out: Path) -> list[InputFile]:
             f"{text}: manifests and object stores are not supported yet; "
             "give audio files, folders or globs"
         )
-    path = Path(text)
-    if path.is_dir():
+    path = path_from_uri(text)
+    # os.path says no where pathlib raises: names that are too long, folders that are closed.
+    if os.path.isdir(path):  # noqa: PTH112
         files = _folder(path, out)
-    elif path.exists() or not glob.has_magic(text):
+    elif os.path.lexists(path) or not glob.has_magic(text):
         # A missing or unreadable file is that track's failure, not the end of the others.
         files = [InputFile(path, PurePosixPath(path.name))]
     else:
@@ -141,43 +149,86 @@ def _expand(text: str, out: Path) -> list[InputFile]:
 
 
 def _folder(folder: Path, out: Path) -> list[InputFile]:
-    files = sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix.lower() in AUDIO_EXTENSIONS
-        and not file.name.startswith(".")
-        and file.is_file()
-        and not file.absolute().is_relative_to(out.absolute())
-    )
-    return [InputFile(file, PurePosixPath(file.relative_to(folder).as_posix())) for file in files]
+    files = []
+    for parent, folders, names in os.walk(folder, onerror=_fail_unlisted):
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and not _is_below(Path(parent, name), out)
+        ]
+        files += [
+            Path(parent, name)
+            for name in names
+            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_EXTENSIONS
+        ]
+    return [
+        InputFile(file, PurePosixPath(file.relative_to(folder).as_posix()))
+        for file in sorted(files)
+    ]
+
+
+def _fail_unlisted(error: OSError) -> NoReturn:
+    raise ConfigError(f"folder {error.filename} cannot be listed: {error.strerror}") from error
 
 
 def _pattern(text: str, out: Path) -> list[InputFile]:
+    fixed = Path(*takewhile(lambda part: not glob.has_magic(part), Path(text).parts))
     files = []
     for match in sorted(glob.glob(text, recursive=True)):  # noqa: PTH207 - pathlib has no absolute patterns
         path = Path(match)
+        if _is_below(path, out) and not _is_below(fixed, out):
+            continue
         files += (
             _folder(path, out) if path.is_dir() else [InputFile(path, PurePosixPath(path.name))]
         )
     return files
 
 
+def _whole(path: Path) -> Path:
+    """Absolute, the folder without links and ``..``; the name of a link stays its own."""
+    return Path(os.path.realpath(path.parent), path.name)
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+def _key(name: str) -> str:
+    """Equal for names that some file system does not tell apart: case, composed letters."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _without_extension(path: PurePosixPath) -> PurePosixPath:
+    """Keeps a name such as ``...wav`` whole, which would become ``..``."""
+    return path.with_suffix("") if path.stem.strip(".") else path
+
+
 def _track_names(files: Sequence[InputFile]) -> list[str]:
-    names = [file.relative.stem for file in files]
+    names = [_without_extension(file.relative).name for file in files]
     longer: list[Callable[[InputFile], str]] = [
-        lambda file: str(file.relative.with_suffix("")),
+        lambda file: str(_without_extension(file.relative)),
         lambda file: str(file.relative),
-        lambda file: str(PurePosixPath(*file.path.absolute().parts[1:])),
+        lambda file: str(PurePosixPath(*_whole(file.path).parts[1:])),
     ]
     for rename in longer:
-        # Case is folded: some file systems do not tell A from a.
-        counts = Counter(name.casefold() for name in names)
-        shared = [counts[name.casefold()] > 1 for name in names]
+        counts = Counter(_key(name) for name in names)
+        shared = [counts[_key(name)] > 1 for name in names]
         names = [
             rename(file) if is_shared else name
             for file, name, is_shared in zip(files, names, shared, strict=True)
         ]
-    return names
+    return _numbered(names)
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """Tell ``Song.wav`` from ``song.wav`` in one folder."""
+    counts: Counter[str] = Counter()
+    numbered = []
+    for name in names:
+        counts[_key(name)] += 1
+        count = counts[_key(name)]
+        numbered.append(name if count == 1 else f"{name} ({count})")
+    return numbered
 
 
 def _check_template(template: str) -> None:
@@ -202,12 +253,12 @@ def _resolve(out: Path, template: str, fields: dict[str, str]) -> Path:
 
 
 def _check_collisions(planned: Sequence[PlannedTrack]) -> None:
-    owners = {str(track.source.absolute()).casefold(): track.source for track in planned}
+    owners = {_key(str(_whole(track.source))): track.source for track in planned}
     sources = set(owners)
     problems = []
     for track in planned:
         for path in track.stems.values():
-            key = str(path.absolute()).casefold()
+            key = _key(str(_whole(path)))
             other = owners.setdefault(key, track.source)
             if key in sources:
                 problems.append(f"{path} would replace an input")

@@ -36,11 +36,16 @@ def separate_or_reject(source: str, work: Callable[[], Result]) -> Result | Reje
     except ConfigError:
         raise  # wrong for every track: not this one's fault
     except TrackError as error:
-        return Reject(source, _stage(error), type(error).__name__, str(error))
+        return Reject(source, _stage(error), type(error).__name__, _named(source, str(error)))
     except Exception as error:
         logger.debug("source=%s failed", source, exc_info=True)
-        message = f"unexpected {type(error).__name__}: {error}; -v shows where"
+        message = f"{source}: unexpected {type(error).__name__}: {error}; -v shows where"
         return Reject(source, "separate", type(error).__name__, message)
+
+
+def _named(source: str, message: str) -> str:
+    """The decoder names the file, the others do not know it."""
+    return message if message.startswith(source) else f"{source}: {message}"
 
 
 def _stage(error: TrackError) -> str:

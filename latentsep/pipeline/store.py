@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -99,7 +99,8 @@ class StemFiles:
             self._stack.__exit__(kind, error, trace)
         except BaseException:
             for path in self._paths.values():
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    path.unlink()
             raise
 
     def write(self, stems: Stems) -> None:

@@ -1,0 +1,105 @@
+import pytest
+import torch
+from tiny_models import tiny_model
+
+from latentsep.diffusion.schedule import Level
+from latentsep.separation.options import SeparationOptions
+from latentsep.separation.plan import WindowPlan, plan_windows
+from latentsep.separation.tape import Tape
+
+START = Level(0, 1)
+PLAN = WindowPlan(
+    hop_samples=4,
+    extra_frames=1,
+    stride_frames=2,
+    chunk_frames=10,
+    context_frames=2,
+    window_chunks=3,
+    level_frames=2,
+    rim_frames=2,
+    step_frames=0,
+)
+
+
+def _tapes(seed, windows, frames=PLAN.tape_frames, channels=5):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn((2, windows, channels, frames), generator=generator).unbind(0)
+
+
+def _state_back(state, mixture, level):
+    del mixture, level
+    return state
+
+
+@pytest.mark.parametrize("batch_chunks", [1, 2, 3, 5, 50])
+@pytest.mark.parametrize("windows", [1, 2, 4])
+def test_the_identity_gives_the_tape_back_between_its_contexts(windows, batch_chunks):
+    state, mixture = _tapes(0, windows)
+    clean = Tape(mixture, PLAN, batch_chunks, _state_back).denoise(state, START)
+    inside = slice(PLAN.context_frames, PLAN.tape_frames - PLAN.context_frames)
+    assert torch.equal(clean[:, :, inside], state[:, :, inside])
+    assert clean.shape == state.shape
+    assert not clean[:, :, : inside.start].any()
+    assert not clean[:, :, inside.stop :].any()
+
+
+def test_state_and_mixture_of_a_chunk_lie_at_the_same_place():
+    state, mixture = _tapes(1, 3)
+    tape = Tape(mixture, PLAN, 2, lambda s, m, level: s * m * level.sigma)
+    inside = slice(PLAN.context_frames, PLAN.tape_frames - PLAN.context_frames)
+    clean = tape.denoise(state, Level(0.5, 0.5))[:, :, inside]
+    assert torch.equal(clean, (state * mixture * 0.5)[:, :, inside])
+
+
+def test_every_call_has_the_one_shape():
+    shapes = []
+
+    def recorded(state, mixture, level):
+        shapes.append((tuple(state.shape), tuple(mixture.shape)))
+        return state
+
+    state, mixture = _tapes(2, 3)
+    Tape(mixture, PLAN, 4, recorded).denoise(state, START)
+    # 3 windows of 3 chunks make 3 calls of 4, the last one padded with silence.
+    assert shapes == [((4, 5, 10), (4, 5, 10))] * 3
+
+
+def test_an_overlapping_context_is_thrown_away():
+    """A chunk sees its context; what it says there does not count."""
+
+    def wrong_in_the_context(state, mixture, level):
+        clean = _state_back(state, mixture, level).clone()
+        clean[:, :, : PLAN.context_frames] = torch.nan
+        clean[:, :, -PLAN.context_frames :] = torch.nan
+        return clean
+
+    state, mixture = _tapes(3, 2)
+    clean = Tape(mixture, PLAN, 3, wrong_in_the_context).denoise(state, START)
+    assert torch.isfinite(clean).all()
+
+
+@pytest.mark.parametrize("batch_chunks", [1, 3])
+def test_a_window_has_the_same_bits_in_any_company(batch_chunks):
+    model = tiny_model()
+    plan = plan_windows(model, SeparationOptions(), steps=2)
+    state, mixture = _tapes(4, 3, plan.tape_frames, channels=48)
+
+    def denoised(windows):
+        tape = Tape(mixture[windows], plan, batch_chunks, model.denoise)
+        return tape.denoise(state[windows], Level(0.3, 0.7, 0.1))
+
+    together = denoised([0, 1, 2])
+    assert torch.equal(denoised([2, 0, 1])[[1, 2, 0]], together)
+    for window in range(3):
+        assert torch.equal(denoised([window])[0], together[window])
+
+
+def test_chunks_join_to_what_the_whole_tape_gives_at_once():
+    model = tiny_model()
+    plan = plan_windows(model, SeparationOptions(), steps=2)
+    state, mixture = _tapes(5, 1, plan.tape_frames, channels=48)
+    level = Level(0.3, 0.7, 0.1)
+    chunked = Tape(mixture, plan, 1, model.denoise).denoise(state, level)
+    whole = model.denoise(state, mixture, level)
+    inside = slice(plan.context_frames, plan.tape_frames - plan.context_frames)
+    torch.testing.assert_close(chunked[:, :, inside], whole[:, :, inside])
