@@ -61,10 +61,10 @@ def randomise(module, seed):
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in module.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
-        if name.endswith("gain"):
-            parameter.copy_(1 + 0.1 * noise)
-        elif parameter.ndim > 1:
+        if parameter.ndim > 1:
             parameter.copy_(noise / parameter[0].numel() ** 0.5)
+        elif name.endswith("weight"):  # the gain of a normalisation
+            parameter.copy_(1 + 0.1 * noise)
         else:
             parameter.copy_(0.1 * noise)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from latentsep.cli.separate import separate
+from latentsep.cli.separate import model_label, separate
 
 
 @click.command()
@@ -29,10 +29,14 @@ def demo(context: click.Context, out: Path, model: str) -> None:
     context.invoke(separate, inputs=(str(out / "songs"),), out=stems, model=model)
     with Decoder() as decoder:
         for song in songs:
-            vocals = stems / Path(model).name / song.path.stem / "vocals.flac"
+            vocals = stems / model_label(model) / song.path.stem / "vocals.flac"
             before_db, after_db = score_stems(song, vocals, decoder)
             click.echo(
-                f"{song.path.name:24} vocals SDR {before_db:5.2f} dB in the mixture, "
-                f"{after_db:5.2f} dB in {vocals}"
+                f"{song.path.name:24} vocals SDR {_db(before_db)} in the mixture, "
+                f"{_db(after_db)} in {vocals}"
             )
     click.echo(f"Listen to {stems}; separate your own: latentsep separate SONG.mp3 -o {stems}")
+
+
+def _db(value: float | None) -> str:
+    return "undefined (silent vocals)" if value is None else f"{value:5.2f} dB"

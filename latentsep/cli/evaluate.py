@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from latentsep.evaluation.scoring import Score, Summary
-    from latentsep.evaluation.songs import ReferenceSong
+    from latentsep.training.song_folder import ReferenceSong
 
 
 @click.command()
@@ -72,7 +72,8 @@ def evaluate(
 
 def _songs(folders: tuple[Path, ...], generated: int, length_s: float) -> "Iterator[ReferenceSong]":
     from latentsep.audio.decode import Decoder
-    from latentsep.evaluation.songs import generated_songs, read_song, song_folders
+    from latentsep.evaluation.songs import generated_songs
+    from latentsep.training.song_folder import read_song, song_folders
 
     paths = [song for folder in folders for song in song_folders(folder)]
     with Decoder() as decoder:

@@ -1,5 +1,6 @@
 """The command group, its exit codes, and nothing else. Imports neither torch nor Ray."""
 
+import io
 import sys
 
 import click
@@ -27,10 +28,12 @@ for command in (separate, models, demo, evaluate, train, benchmark):
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; errors made for the user become one line and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal's encoding lacks must not end the run.
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli(arguments, prog_name="latentsep", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -13,6 +13,13 @@ from rich.progress import Progress as RichProgress
 LINE_EVERY_S = 60.0
 
 
+def printable(text: str) -> str:
+    """One line that no terminal acts upon: file names hold line ends, escapes, stray bytes."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
 class TrackProgress:
     """Shows the tracks done and the place in the present one, on stderr."""
 
@@ -24,12 +31,18 @@ class TrackProgress:
         self._bar: RichProgress | None = None
         if sys.stderr.isatty():
             columns = (
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
             )
-            self._bar = RichProgress(*columns, console=Console(stderr=True), transient=True)
+            self._bar = RichProgress(
+                *columns,
+                console=Console(stderr=True),
+                transient=True,
+                # Standard output may be a file while the bar is on a terminal.
+                redirect_stdout=False,
+            )
             self._task = self._bar.add_task("", total=tracks)
 
     def __enter__(self) -> Self:
@@ -48,7 +61,7 @@ class TrackProgress:
 
     def start(self, name: str) -> None:
         """A track begins."""
-        self._name = name
+        self._name = printable(name)
         self.seconds(0.0, None)
 
     def seconds(self, done_s: float, duration_s: float | None) -> None:
@@ -70,6 +83,8 @@ class TrackProgress:
     def print(self, line: str) -> None:
         """A line on stdout that does not break the bar."""
         if self._bar is not None and sys.stdout.isatty():
-            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(
+                line, markup=False, highlight=False, emoji=False, soft_wrap=True
+            )
         else:
             click.echo(line)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentsep.cli.exit_codes import EXIT_INTERRUPTED, EXIT_REJECTS
-from latentsep.cli.progress import TrackProgress
+from latentsep.cli.progress import TrackProgress, printable
 
 if TYPE_CHECKING:
     from latentsep.pipeline.inputs import PlannedTrack
@@ -135,17 +136,18 @@ def separate(
     written = OutputOptions(codec=codec, bit_depth=bit_depth)
     written.check()
     files = expand_inputs(inputs, out)
-    tracks = plan_outputs(files, out, filename, Path(model).name, codec)
+    tracks = plan_outputs(files, out, filename, model_label(model), codec)
     check_folder(out)
-    todo = [t for t in tracks if not (skip_existing and all(p.exists() for p in t.stems.values()))]
-    separator = _separator(model, threads, written, dials)
+    todo = [track for track in tracks if not (skip_existing and _is_done(track))]
     outcomes: list[TrackResult | Reject] = []
-    with _interruptible(), separator.decoder, TrackProgress(len(todo)) as progress:
+    with _interruptible():
         try:
-            for outcome in _run(separator, todo, progress):
-                outcomes.append(outcome)
-                if output == "text":
-                    _print_outcome(outcome, progress)
+            separator = _separator(model, threads, written, dials)
+            with separator.decoder, TrackProgress(len(todo)) as progress:
+                for outcome in _run(separator, todo, progress):
+                    outcomes.append(outcome)
+                    if output == "text":
+                        _print_outcome(outcome, progress)
         except KeyboardInterrupt:
             click.echo(
                 f"Interrupted after {len(outcomes)} of {len(todo)} tracks; run the same "
@@ -154,6 +156,16 @@ def separate(
             )
             sys.exit(EXIT_INTERRUPTED)
     _summarise(outcomes, skipped=len(tracks) - len(todo), model=model, output=output)
+
+
+def model_label(model: str) -> str:
+    """What ``{model}`` in a file name stands for: the name, or that of the model's folder."""
+    return Path(model).resolve().name
+
+
+def _is_done(track: "PlannedTrack") -> bool:
+    # os.path says no where pathlib raises: names that are too long.
+    return all(os.path.isfile(path) for path in track.stems.values())  # noqa: PTH113
 
 
 def _separator(
@@ -189,15 +201,17 @@ def _print_outcome(outcome: "TrackResult | Reject", progress: TrackProgress) -> 
     from latentsep.pipeline.rejects import Reject
 
     if isinstance(outcome, Reject):
-        click.echo(f"Error: {outcome.message}", err=True)
+        click.echo(f"Error: {printable(outcome.message)}", err=True)
         return
     minutes, seconds = divmod(round(outcome.duration_s), 60)
     folder = Path(outcome.stems["vocals"]).parent
     clipped = outcome.mixture_clipped_samples
     note = f", {clipped} samples clipped" if clipped else ""
     progress.print(
-        f"{outcome.source} -> {folder}  {minutes}:{seconds:02d} in {outcome.wall_s:.1f} s "
-        f"({outcome.realtime_factor:.0f}x real time{note})"
+        printable(
+            f"{outcome.source} -> {folder}  {minutes}:{seconds:02d} in {outcome.wall_s:.1f} s "
+            f"({outcome.realtime_factor:.0f}x real time{note})"
+        )
     )
 
 
@@ -220,7 +234,7 @@ def _summarise(
             "skipped": skipped,
             "peak_rss_bytes": peak_rss_bytes(),
         }
-        click.echo(json.dumps(summary, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(summary, indent=2))
     else:
         audio_s = sum(result.duration_s for result in results)
         wall_s = sum(result.wall_s for result in results)

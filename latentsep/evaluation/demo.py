@@ -9,8 +9,9 @@ from latentsep.audio.decode import Decoder
 from latentsep.audio.encode import AudioWriter, StemFormat, quantise
 from latentsep.audio.resample import resample
 from latentsep.audio.waveform import Waveform
-from latentsep.evaluation.songs import ReferenceSong, generated_songs
+from latentsep.evaluation.songs import generated_songs
 from latentsep.quality.reference import sdr_db
+from latentsep.training.song_folder import ReferenceSong
 
 SONG_S = 30.0
 
@@ -51,14 +52,17 @@ def write_songs(folder: Path) -> list[DemoSong]:
     return [_write(folder, song, fmt) for song, fmt in zip(songs, FORMATS, strict=True)]
 
 
-def score_stems(song: DemoSong, vocals_file: Path, decoder: Decoder) -> tuple[float, float]:
-    """Utterance SDR in dB of the mixture as an estimate of the vocals, and of the stem."""
+def score_stems(
+    song: DemoSong, vocals_file: Path, decoder: Decoder
+) -> tuple[float | None, float | None]:
+    """Utterance SDR in dB of the mixture as an estimate of the vocals, and of the stem.
+
+    Lossy songs come back with a codec's loss, which counts as distortion too.
+    """
     estimate, _ = decoder.read(vocals_file)
     frames = min(estimate.shape[1], song.vocals.shape[1])
     truth = song.vocals[:, :frames]
-    before = sdr_db(truth, song.mixture[:, :frames])
-    after = sdr_db(truth, estimate[:, :frames])
-    return before or 0.0, after or 0.0
+    return sdr_db(truth, song.mixture[:, :frames]), sdr_db(truth, estimate[:, :frames])
 
 
 def _write(folder: Path, song: ReferenceSong, fmt: DemoFormat) -> DemoSong:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from latentsep.audio.waveform import Waveform
 from latentsep.evaluation.repet_sim import separate_repet_sim
-from latentsep.evaluation.songs import ReferenceSong
 from latentsep.quality.reference import sdr_db, si_sdr_db
 from latentsep.separation.separator import Separator
+from latentsep.training.song_folder import ReferenceSong
 
 System = Callable[[Waveform, int], Waveform]
 """``(mixture [channel, sample], sample_rate_hz) -> vocals [channel, sample]``."""

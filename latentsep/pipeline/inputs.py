@@ -149,12 +149,12 @@ def _expand(text: str, out: Path) -> list[InputFile]:
 
 
 def _folder(folder: Path, out: Path) -> list[InputFile]:
-    files = []
+    files, own = [], os.path.realpath(out)
     for parent, folders, names in os.walk(folder, onerror=_fail_unlisted):
         folders[:] = [
             name
             for name in folders
-            if not name.startswith(".") and not _is_below(Path(parent, name), out)
+            if not name.startswith(".") and os.path.realpath(Path(parent, name)) != own
         ]
         files += [
             Path(parent, name)

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.signal
 import soxr
 
+from latentsep.audio.decode import Decoder
 from latentsep.audio.waveform import Waveform
 from latentsep.training.config import DataConfig
 from latentsep.training.stems import Pcm, TrainingSong, crop, generated_songs, load_loose, load_song
@@ -52,11 +53,18 @@ def load_pool(config: DataConfig, places: PoolPlaces) -> StemPool:
     """Read recorded stems and generate the songs that are not in the cache yet."""
     data, rate_hz = places.data_folder, places.sample_rate_hz
 
-    def loose(patterns: Sequence[str]) -> list[Pcm]:
-        return [stem for pattern in patterns for stem in load_loose(pattern, data, rate_hz)]
+    with Decoder() as decoder:
 
+        def loose(patterns: Sequence[str]) -> list[Pcm]:
+            found = (load_loose(pattern, data, rate_hz, decoder) for pattern in patterns)
+            return [stem for stems in found for stem in stems]
+
+        recorded = [load_song(data / song, rate_hz, decoder) for song in config.songs]
+        loose_vocals = loose(config.vocals)
+        loose_accompaniment = loose(config.accompaniment)
+        impulse_responses = loose(config.impulse_responses)
     return StemPool(
-        recorded=[load_song(data / song, rate_hz) for song in config.songs],
+        recorded=recorded,
         generated=generated_songs(
             config.generated_songs,
             config.generated_song_s,
@@ -64,9 +72,9 @@ def load_pool(config: DataConfig, places: PoolPlaces) -> StemPool:
             places.seed,
             places.workers,
         ),
-        loose_vocals=loose(config.vocals),
-        loose_accompaniment=loose(config.accompaniment),
-        impulse_responses=loose(config.impulse_responses),
+        loose_vocals=loose_vocals,
+        loose_accompaniment=loose_accompaniment,
+        impulse_responses=impulse_responses,
     )
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import soundfile  # type: ignore[import-untyped]
-import soxr
 
+from latentsep.audio.decode import Decoder
+from latentsep.audio.resample import resample
 from latentsep.audio.waveform import Waveform
 from latentsep.errors import ConfigError
+from latentsep.training.song_folder import read_song
 from latentsep.training.songs import generate_song
 
 Pcm = npt.NDArray[np.int16]
@@ -26,40 +27,37 @@ class TrainingSong:
     accompaniment: Pcm | None
 
 
-def load_song(folder: Path, sample_rate_hz: int) -> TrainingSong:
-    """Read ``vocals.*`` of a folder; all other stems in it add up to the accompaniment.
+def load_song(folder: Path, sample_rate_hz: int, decoder: Decoder) -> TrainingSong:
+    """Read a song folder; see ``song_folder.read_song``.
 
     Raises:
-        ConfigError: the folder has no vocals, or nothing beside them.
+        ConfigError: the folder is no song.
+        AudioDecodeError: a stem cannot be read.
     """
-    files = sorted(file for file in folder.iterdir() if file.is_file() and file.stem != "mixture")
-    vocals = [file for file in files if file.stem == "vocals"]
-    others = [file for file in files if file.stem != "vocals"]
-    if len(vocals) != 1 or not others:
-        raise ConfigError(
-            f"{folder}: one vocals file and at least one other stem are needed, found {files}"
-        )
-    stems = [_read(file, sample_rate_hz) for file in others]
-    longest = max(stem.shape[1] for stem in stems)
-    accompaniment = np.zeros((2, longest), np.float32)
-    for stem in stems:
-        accompaniment[:, : stem.shape[1]] += stem
-    peak = max(1.0, float(np.abs(accompaniment).max()))
-    return TrainingSong(
-        folder.name, _to_pcm(_read(vocals[0], sample_rate_hz) / peak), _to_pcm(accompaniment / peak)
+    song = read_song(folder, decoder)
+    vocals, accompaniment = (
+        _stereo(stem, song.sample_rate_hz, sample_rate_hz)
+        for stem in (song.vocals, song.accompaniment)
     )
+    peak = max(1.0, float(np.abs(accompaniment).max()))
+    return TrainingSong(song.name, _to_pcm(vocals / peak), _to_pcm(accompaniment / peak))
 
 
-def load_loose(pattern: str, folder: Path, sample_rate_hz: int) -> list[Pcm]:
+def load_loose(pattern: str, folder: Path, sample_rate_hz: int, decoder: Decoder) -> list[Pcm]:
     """Read every file that matches a glob below a folder.
 
     Raises:
         ConfigError: nothing matches.
+        AudioDecodeError: a file cannot be read.
     """
     files = sorted(folder.glob(pattern))
     if not files:
         raise ConfigError(f"no file matches {pattern!r} below {folder}")
-    return [_to_pcm(_read(file, sample_rate_hz)) for file in files]
+    stems = []
+    for file in files:
+        waveform, info = decoder.read(file)
+        stems.append(_to_pcm(_stereo(waveform, info.sample_rate_hz, sample_rate_hz)))
+    return stems
 
 
 def generated_songs(
@@ -102,12 +100,9 @@ def _open_generated(file: Path) -> TrainingSong:
     return TrainingSong(file.stem, stems[0], stems[1])
 
 
-def _read(file: Path, sample_rate_hz: int) -> Waveform:
-    samples, rate_hz = soundfile.read(file, dtype="float32", always_2d=True)
-    if rate_hz != sample_rate_hz:
-        samples = soxr.resample(samples, rate_hz, sample_rate_hz)
-    stereo = samples[:, :2] if samples.shape[1] >= 2 else np.repeat(samples, 2, axis=1)
-    return np.ascontiguousarray(stereo.T, np.float32)
+def _stereo(waveform: Waveform, rate_hz: int, wanted_rate_hz: int) -> Waveform:
+    two = waveform[:2] if len(waveform) >= 2 else np.repeat(waveform, 2, axis=0)
+    return resample(two, rate_hz, wanted_rate_hz)
 
 
 def _to_pcm(waveform: npt.NDArray[np.floating]) -> Pcm:

@@ -7,11 +7,11 @@ from latentsep.denoisers.unet1d import FrameNorm, UNet1d, step_features
 SIGMA = torch.tensor([1.0])
 
 
-def test_the_untrained_net_passes_half_the_mixture():
+def test_the_untrained_net_passes_half_the_state():
     network = UNet1d(4, widths=[8, 12], blocks=1, bottom_dilations=[1], step_channels=8)
     generator = torch.Generator().manual_seed(0)
     state, mixture = torch.randn((2, 1, 4, 16), generator=generator).unbind(0)
-    torch.testing.assert_close(network(state, mixture, SIGMA), mixture / 2)
+    torch.testing.assert_close(network(state, mixture, SIGMA), state / 2)
 
 
 def test_the_radius_of_a_one_level_net_worked_by_hand():
@@ -28,13 +28,12 @@ def test_each_level_doubles_the_stride(levels):
 
 
 def test_a_frame_is_normalised_without_its_neighbours():
-    norm = FrameNorm(3)
-    frames = torch.tensor([[[3.0, 30.0, 0.0], [0.0, 0.0, 0.0], [4.0, 40.0, 0.0]]])
-    # Root mean square of (3, 0, 4) is sqrt(25 / 3); ten times as loud gives the same.
-    expected = torch.tensor([3.0, 0.0, 4.0]) / (25 / 3) ** 0.5
-    normalised = norm(frames)
-    torch.testing.assert_close(normalised[0, :, 0], expected)
-    torch.testing.assert_close(normalised[0, :, 1], expected)
+    frames = torch.tensor([[[1.0, 10.0, 0.0], [2.0, 20.0, 0.0], [3.0, 30.0, 0.0]]])
+    normalised = FrameNorm(3)(frames)
+    # Mean 2, variance 2/3: (-1, 0, 1) / sqrt(2/3); ten times as loud gives the same.
+    expected = torch.tensor([-1.0, 0.0, 1.0]) * 1.5**0.5
+    torch.testing.assert_close(normalised[0, :, 0], expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(normalised[0, :, 1], expected, rtol=0, atol=1e-4)
     assert not normalised[0, :, 2].any()
 
 

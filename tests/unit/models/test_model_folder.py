@@ -99,17 +99,17 @@ def test_a_flipped_bit_is_found_by_the_digest(saved):
 
 def test_a_missing_tensor_is_named(saved):
     _change_tensors(saved, lambda tensors: tensors.pop("network.conv_out.bias"))
-    _refused(saved, "missing tensors ['network.conv_out.bias']")
+    _refused(saved, WEIGHTS_FILE, "1 tensors missing (network.conv_out.bias)")
 
 
 def test_a_surplus_tensor_is_named(saved):
     _change_tensors(saved, lambda tensors: tensors.update(stray=torch.zeros(1)))
-    _refused(saved, "surplus ['stray']")
+    _refused(saved, WEIGHTS_FILE, "1 tensors surplus (stray)")
 
 
 def test_a_tensor_of_another_shape_is_named(saved):
     _change_tensors(saved, lambda t: t.update({"network.conv_out.bias": torch.zeros(3)}))
-    _refused(saved, "of another shape ['network.conv_out.bias']")
+    _refused(saved, WEIGHTS_FILE, "1 tensors of another shape (network.conv_out.bias)")
 
 
 def test_missing_weights_are_named(saved):
@@ -191,7 +191,9 @@ def test_an_unknown_part_in_the_settings_is_named(saved):
     _refused(saved, "unknown codec 'nosuch'")
 
 
-@pytest.mark.parametrize("name", ["nosuch", "", "no/such", pytest.param("x" * 300, id="too-long"), "nul\0"])
+@pytest.mark.parametrize(
+    "name", ["nosuch", "", "no/such", pytest.param("x" * 300, id="too-long"), "nul\0"]
+)
 def test_a_model_nobody_knows_is_named_with_what_there_is(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match="unknown model") as caught:

@@ -52,7 +52,7 @@ def test_vocals_are_the_nearest_integers_wherever_they_were_not_limited(bit_dept
 @pytest.mark.parametrize(
     ("mixture", "vocals", "expected", "limited"),
     [
-        (-128, 127, (-1, -127), 1),  # the accompaniment would be -255: -128 is the least
+        (-128, 127, (0, -128), 1),  # the accompaniment would be -255; -128 is the least
         (127, -128, (0, 127), 1),
         (-128, -128, (-128, 0), 0),
         (127, 127, (127, 0), 0),

@@ -40,7 +40,7 @@ MODELS = st.builds(
     _model,
     st.integers(1, 4),
     st.sampled_from([0, 1, 8, 31]),
-    st.sampled_from([64, 200, 1024]),
+    st.sampled_from([64, 128, 256]),
     st.sampled_from(["identity", "mdct"]),
 )
 OPTIONS = st.builds(
@@ -167,9 +167,8 @@ def test_the_least_segment_named_in_the_refusal_is_enough():
 def test_windows_too_long_for_the_memory_are_refused_with_what_to_change():
     with pytest.raises(ConfigError, match="steps"):
         plan_windows(tiny_model(), SeparationOptions(), steps=400)
-    with pytest.raises(ConfigError, match="segment") as caught:
+    with pytest.raises(ConfigError, match="shorter segment"):
         plan_windows(tiny_model(), SeparationOptions(segment_s=400), steps=1)
-    assert "fewer steps" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

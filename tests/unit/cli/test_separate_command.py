@@ -1,0 +1,132 @@
+import json
+import os
+import signal
+
+import pytest
+import soundfile
+
+from latentsep.cli import separate as separate_module
+from latentsep.cli.separate import model_label
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-n", "nobody"], "unknown model 'nobody'"),
+        (["--steps", "65"], "model 'tiny' can do 1..64 steps, got 65"),
+        (["--steps", "64", "--segment", "60"], "take fewer steps"),
+        (["--draws", "2"], "take --draws 1, or more --steps"),
+        (["--segment", "0.1"], "needs a segment of at least"),
+        (["-d", "banana"], "device 'banana' cannot be used"),
+        (["-d", "cuda:99"], "device 'cuda:99' cannot be used"),
+        (["--mp3", "--int24"], "mp3 has no bit depth, got 24; take --flac or --wav with it"),
+        (["--flac", "--float32"], "bit_depth of flac is 32, allowed are (16, 24)"),
+        (["--filename", "{nope}/{stem}"], "--filename '{nope}/{stem}': allowed fields are {track}"),
+        (["--filename", "{track}.{ext}"], "{stem} is missing"),
+        (["--filename", "../{stem}.{ext}"], "leads out of"),
+        (["-o", "song.wav"], "output folder song.wav cannot be written: File exists"),
+        (["empty"], "empty: no audio file found there"),
+        (["s3://bucket/a"], "s3://bucket/a: manifests and object stores are not supported yet"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_and_exit_code_2(
+    run, model_folder, song, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(song.parent)
+    (song.parent / "empty").mkdir()
+    code, told, errors = run("separate", "song.wav", "-n", model_folder, *arguments)
+    assert (code, told) == (2, "")
+    assert errors.startswith("Error: ")
+    assert message in errors
+    assert errors.count("\n") == 1
+    assert list(song.parent.rglob("*.flac")) == []
+
+
+def test_stems_land_below_out_by_model_and_track(run, model_folder, song, tmp_path):
+    code, told, errors = run("separate", song, "-n", model_folder, "-o", tmp_path / "out")
+    assert (code, errors) == (0, "")
+    track, summary = told.splitlines()
+    assert track.startswith(f"{song} -> {tmp_path}/out/tiny/song  0:00 in ")
+    assert summary.startswith("1 separated, 0 failed, 0 skipped, ")
+    for stem in ("vocals", "accompaniment"):
+        info = soundfile.info(tmp_path / f"out/tiny/song/{stem}.flac")
+        assert (info.frames, info.samplerate, info.channels) == (4_000, 8_000, 2)
+
+
+def test_the_json_summary_holds_results_and_rejects(run, model_folder, song, tmp_path):
+    code, told, errors = run(
+        "separate", song, "gone.wav", "-n", model_folder, "-o", tmp_path, "--output", "json"
+    )
+    assert (code, errors) == (1, "")
+    summary = json.loads(told)
+    assert summary["model"] == str(model_folder)
+    (track,) = summary["tracks"]
+    assert (track["source"], track["frames"], track["bit_depth"]) == (str(song), 4_000, 16)
+    assert track["duration_s"] == 0.5
+    assert summary["rejects"] == [
+        {
+            "source": "gone.wav",
+            "stage": "load",
+            "error_class": "AudioDecodeError",
+            "message": "gone.wav: no such file",
+        }
+    ]
+    assert summary["peak_rss_bytes"] > 0
+
+
+def test_existing_tracks_are_skipped_on_request_only(run, model_folder, song, tmp_path):
+    arguments = ["separate", song, "-n", model_folder, "-o", tmp_path / "out"]
+    assert "1 separated, 0 failed, 0 skipped" in run(*arguments)[1]
+    assert "1 separated, 0 failed, 0 skipped" in run(*arguments)[1]
+    assert "0 separated, 0 failed, 1 skipped" in run(*arguments, "--skip-existing")[1]
+    (tmp_path / "out/tiny/song/vocals.flac").unlink()
+    assert "1 separated, 0 failed, 0 skipped" in run(*arguments, "--skip-existing")[1]
+
+
+def test_a_name_too_long_for_a_stem_fails_its_own_track_only(run, model_folder, song, tmp_path):
+    long = song.with_name("a" * 251 + ".wav")
+    long.write_bytes(song.read_bytes())
+    code, told, errors = run(
+        "separate", long, song, "-n", model_folder, "-o", tmp_path / "out", "--skip-existing",
+        "--filename", "{track}-{stem}.{ext}",
+    )  # fmt: skip
+    assert code == 1
+    assert "1 separated, 1 failed" in told
+    assert errors.count("\n") == 1
+    assert "File name too long" in errors
+
+
+def test_an_unexpected_failure_names_its_track(run, model_folder, song, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("latentsep.separation.separator.Separator.stream", fail)
+    code, _, errors = run("separate", song, "-n", model_folder, "-o", tmp_path / "out")
+    assert code == 1
+    assert errors == f"Error: {song}: unexpected RuntimeError: boom; -v shows where\n"
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_model_loads_is_an_interruption(
+    run, model_folder, song, tmp_path, monkeypatch, sent
+):
+    def interrupted(*_):
+        os.kill(os.getpid(), sent)
+
+    monkeypatch.setattr(separate_module, "_separator", interrupted)
+    before = signal.getsignal(signal.SIGTERM)
+    code, _, errors = run("separate", song, "-n", model_folder, "-o", tmp_path / "out")
+    assert code == 75
+    assert errors == (
+        "Interrupted after 0 of 1 tracks; run the same command with --skip-existing to go on.\n"
+    )
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_model_folder_is_named_by_its_last_part_however_it_is_given(tmp_path, monkeypatch):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    names = {model_label(text) for text in (".", "../mine", "../mine/", str(folder))}
+    assert names == {"mine"}
+    assert model_label("default") == "default"

@@ -1,0 +1,253 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import CONFIG, tiny_model
+from tiny_training import tiny_pool, tiny_train_config
+
+from latentsep.errors import ConfigError
+from latentsep.models.model import Model
+from latentsep.training.loop import (
+    CHECKPOINT_FILE,
+    CURVE_FILE,
+    LOG_EVERY_STEPS,
+    Trainer,
+    levelled_pair,
+    set_latent_scale,
+)
+from latentsep.training.mixing import Mixer
+
+CROP_SAMPLES = 31 * 64
+
+
+def _fresh_model(config, seed=0):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return Model(config.model)
+
+
+def _trainer(folder, seed=0, **changes):
+    config = tiny_train_config(**changes)
+    folder.mkdir(exist_ok=True)
+    mixer = Mixer(tiny_pool(), config.data, CROP_SAMPLES)
+    return Trainer(config, _fresh_model(config, seed), mixer, folder)
+
+
+class BrokenMixer:
+    """Gives NaN at the calls it is told to, and what the real one gives otherwise."""
+
+    def __init__(self, mixer, broken_calls):
+        self.mixer = mixer
+        self.broken_calls = broken_calls
+        self.calls = 0
+
+    def batch(self, items, rng):
+        vocals, accompaniment = self.mixer.batch(items, rng)
+        if self.calls in self.broken_calls:
+            vocals[0, 0, 0] = np.nan
+        self.calls += 1
+        return vocals, accompaniment
+
+
+def _weights(trainer):
+    return [value.clone() for value in trainer.model.network.state_dict().values()]
+
+
+def _equal(first, second):
+    return all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+def _loss_on_fixed_examples(trainer):
+    vocals, accompaniment = trainer.mixer.batch(16, np.random.default_rng(99))
+    pair = levelled_pair(trainer.model, torch.from_numpy(vocals), torch.from_numpy(accompaniment))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        return trainer.model.objective.loss(trainer.model.network, *pair, generator).item()
+
+
+@pytest.mark.parametrize("objective", ["bridge", "regression"])
+def test_fifteen_steps_lower_the_loss(tmp_path, objective):
+    trainer = _trainer(tmp_path, model={**CONFIG, "objective": {"name": objective}})
+    before = _loss_on_fixed_examples(trainer)
+    for _ in range(15):
+        trainer.step()
+    assert _loss_on_fixed_examples(trainer) < 0.8 * before
+
+
+def test_bfloat16_trains_too(tmp_path):
+    trainer = _trainer(tmp_path, bf16=True)
+    before = _loss_on_fixed_examples(trainer)
+    for _ in range(15):
+        trainer.step()
+    assert _loss_on_fixed_examples(trainer) < 0.8 * before
+
+
+@pytest.mark.parametrize("saved_at", [0, 3])
+def test_a_resumed_training_has_the_bits_of_one_that_was_never_cut(tmp_path, saved_at):
+    whole = _trainer(tmp_path / "whole")
+    for _ in range(7):
+        whole.step()
+    first = _trainer(tmp_path / "cut")
+    for _ in range(saved_at):
+        first.step()
+    first.save()
+    second = _trainer(tmp_path / "cut", seed=5)
+    second.restore()
+    assert second.progress.step == saved_at
+    for _ in range(7 - saved_at):
+        second.step()
+    assert _equal(_weights(second), _weights(whole))
+    assert _equal(second.ema.state(), whole.ema.state())
+    assert second.rng.bit_generator.state == whole.rng.bit_generator.state
+
+
+def test_the_scale_of_the_latents_comes_back_with_the_checkpoint(tmp_path):
+    first = _trainer(tmp_path)
+    set_latent_scale(first.model, first.mixer, first.config, first.rng)
+    first.save()
+    second = _trainer(tmp_path)
+    second.restore()
+    assert torch.equal(second.model.latent_space.scale, first.model.latent_space.scale)
+    assert not torch.equal(first.model.latent_space.scale, torch.ones(48, 1))
+
+
+def test_the_checkpoint_of_another_model_is_refused(tmp_path):
+    _trainer(tmp_path).save()
+    other = _trainer(tmp_path, model={**CONFIG, "level_radius_frames": 9})
+    with pytest.raises(ConfigError, match="belongs to another model") as caught:
+        other.restore()
+    assert CHECKPOINT_FILE in str(caught.value)
+
+
+def test_the_checkpoint_of_the_same_model_in_other_python_types_is_not(tmp_path):
+    """YAML gives lists where a program may write tuples."""
+    network = CONFIG["network"]
+    options = {**network["options"], "widths": tuple(network["options"]["widths"])}
+    model = {**CONFIG, "network": {**network, "options": options}}
+    _trainer(tmp_path, model=model).save()
+    _trainer(tmp_path, model=model).restore()
+
+
+def test_a_longer_schedule_may_go_on_from_a_checkpoint(tmp_path):
+    _trainer(tmp_path).save()
+    _trainer(tmp_path, duration_s=5_000.0, batch_items=2).restore()
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 cut off"])
+def test_a_damaged_checkpoint_is_refused_by_name(tmp_path, content):
+    (tmp_path / CHECKPOINT_FILE).write_bytes(content)
+    with pytest.raises(ConfigError, match=CHECKPOINT_FILE):
+        _trainer(tmp_path).restore()
+
+
+def test_a_save_that_is_cut_off_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    trainer = _trainer(tmp_path)
+    trainer.save()
+    before = (tmp_path / CHECKPOINT_FILE).read_bytes()
+
+    def full_disk(state, file):
+        file.write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        trainer.save()
+    assert (tmp_path / CHECKPOINT_FILE).read_bytes() == before
+
+
+def test_steps_that_are_not_finite_are_skipped_and_counted(tmp_path):
+    trainer = _trainer(tmp_path)
+    trainer.mixer = BrokenMixer(trainer.mixer, {1, 2})
+    trainer.step()
+    after_one, average = _weights(trainer), [value.clone() for value in trainer.ema.state()]
+    assert np.isnan(trainer.step())
+    assert np.isnan(trainer.step())
+    assert _equal(_weights(trainer), after_one)
+    assert _equal(trainer.ema.state(), average)
+    assert np.isfinite(trainer.step())
+    assert not _equal(_weights(trainer), after_one)
+    assert (trainer.progress.step, trainer.progress.skipped_steps) == (4, 2)
+
+
+def test_the_learning_rate_warms_up_and_ends_at_a_hundredth(tmp_path):
+    trainer = _trainer(tmp_path, warmup_steps=10, duration_s=100.0)
+    # (step, elapsed seconds) -> share of the learning rate: a tenth of the warm-up; half a cosine.
+    for step, elapsed_s, share in [(0, 0, 0.1), (9, 0, 1), (50, 50, 0.505), (99, 100, 0.01)]:
+        trainer.progress.step, trainer.progress.elapsed_s = step, elapsed_s
+        assert trainer._learning_rate() == pytest.approx(1e-2 * share)
+
+
+def test_a_run_ends_with_its_wall_time_and_a_second_one_adds_nothing(tmp_path):
+    trainer = _trainer(tmp_path / "run", duration_s=0.3)
+    trainer.run()
+    assert trainer.progress.elapsed_s >= 0.3
+    assert trainer.progress.step > 0
+    again = _trainer(tmp_path / "run", duration_s=0.3)
+    again.run()
+    assert vars(again.progress) == vars(trainer.progress)
+    assert _equal(_weights(again), _weights(trainer))
+
+
+def test_the_curve_has_a_line_for_every_fifty_steps(tmp_path):
+    trainer = _trainer(tmp_path, duration_s=1.0, batch_items=1)
+    trainer.run()
+    lines = [json.loads(line) for line in (tmp_path / CURVE_FILE).read_text("utf-8").splitlines()]
+    steps = [line["step"] for line in lines]
+    assert steps == list(range(LOG_EVERY_STEPS, trainer.progress.step + 1, LOG_EVERY_STEPS))
+    assert all(np.isfinite(line["loss"]) for line in lines)
+
+
+def test_checkpoints_come_as_often_as_wanted(tmp_path):
+    trainer = _trainer(tmp_path, duration_s=0.3, checkpoint_every_s=0.05)
+    saved_at_s = []
+    trainer.save = lambda: saved_at_s.append(trainer.progress.elapsed_s)
+    trainer.run()
+    assert len(saved_at_s) >= 2
+    assert all(gap >= 0.05 for gap in np.diff(saved_at_s[:-1]))
+
+
+def test_the_averaged_model_has_the_average_and_the_scale(tmp_path):
+    trainer = _trainer(tmp_path)
+    set_latent_scale(trainer.model, trainer.mixer, trainer.config, trainer.rng)
+    for _ in range(3):
+        trainer.step()
+    averaged = trainer.averaged_model()
+    assert _equal(list(averaged.network.parameters()), trainer.ema.state())
+    assert not _equal(list(averaged.network.parameters()), _weights(trainer))
+    assert torch.equal(averaged.latent_space.scale, trainer.model.latent_space.scale)
+    assert not averaged.training
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.6, 1.0])
+def test_scaled_latents_have_unit_power(exponent):
+    config = tiny_train_config(scale_exponent=exponent, scale_examples=32)
+    model = tiny_model()
+    mixer = Mixer(tiny_pool(), config.data, CROP_SAMPLES)
+    set_latent_scale(model, mixer, config, np.random.default_rng(0))
+    vocals, rest = (torch.from_numpy(s) for s in mixer.batch(32, np.random.default_rng(0)))
+    encode = model.latent_space.encode
+    power = (encode(vocals).square() + encode(vocals + rest).square()).mean(dim=(0, 2)) / 2
+    assert power.mean().item() == pytest.approx(1, rel=1e-3)
+    if exponent == 1.0:
+        # Every channel on its own; the quietest are held back by the floor.
+        assert power.median().item() == pytest.approx(1, rel=0.05)
+
+
+def test_exponent_0_gives_every_channel_one_scale():
+    config = tiny_train_config(scale_exponent=0.0)
+    model = tiny_model()
+    mixer = Mixer(tiny_pool(), config.data, CROP_SAMPLES)
+    set_latent_scale(model, mixer, config, np.random.default_rng(0))
+    scale = model.latent_space.scale
+    torch.testing.assert_close(scale, scale[:1].expand_as(scale))
+
+
+def test_a_pair_shares_the_level_of_its_mixture():
+    model = tiny_model()
+    vocals, rest = torch.randn((2, 2, 2, 640), generator=torch.Generator().manual_seed(0))
+    clean, mixture = levelled_pair(model, vocals, rest)
+    space = model.latent_space
+    level = space.level(space.encode(vocals + rest))
+    torch.testing.assert_close(clean * level, space.encode(vocals))
+    torch.testing.assert_close(mixture * level, space.encode(vocals + rest))

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from tiny_models import CONFIG, RATE_HZ, noise_waveform
+from tiny_training import TRAINING, random_song, tiny_pool, tiny_train_config
+
+from latentsep.errors import ConfigError
+from latentsep.models.folder import CARD_FILE
+from latentsep.separation.separator import Separator
+from latentsep.training.card import model_card
+from latentsep.training.loop import Progress
+from latentsep.training.run import free_cores, read_train_config, train
+
+
+@pytest.fixture
+def data_folder(tmp_path):
+    """One song of two seconds."""
+    folder = tmp_path / "data" / "songs" / "one"
+    folder.mkdir(parents=True)
+    song = random_song(0, 16_000)
+    soundfile.write(folder / "vocals.wav", song.vocals.T, RATE_HZ)
+    soundfile.write(folder / "band.wav", song.accompaniment.T, RATE_HZ)
+    return tmp_path / "data"
+
+
+def test_a_training_ends_with_a_model_that_separates(data_folder, tmp_path):
+    config = tiny_train_config(data={"songs": ["songs/one"]}, duration_s=0.5)
+    train(config, data_folder, tmp_path / "run", tmp_path / "model")
+    separator = Separator.from_pretrained(tmp_path / "model")
+    assert separator.model.config == config.model
+    vocals = separator.separate(noise_waveform(0, 3_000), RATE_HZ).vocals
+    assert np.isfinite(vocals).all()
+    assert vocals.any()
+    assert "`songs/one`" in (tmp_path / "model" / CARD_FILE).read_text("utf-8")
+
+
+@pytest.mark.parametrize("crop_frames", [1, 30, 33])
+def test_a_crop_the_network_cannot_take_is_refused_before_any_work(
+    data_folder, tmp_path, crop_frames
+):
+    config = tiny_train_config(data={"songs": ["songs/one"]}, crop_frames=crop_frames)
+    with pytest.raises(ConfigError, match="crop_frames"):
+        train(config, data_folder, tmp_path / "run", tmp_path / "model")
+
+
+def test_the_card_names_its_sources_and_its_training():
+    config = tiny_train_config(
+        data={
+            "songs": ["songs/one"],
+            "vocals": ["voices/*.flac"],
+            "accompaniment": ["bands/*.flac"],
+            "impulse_responses": ["rooms/*.wav"],
+        }
+    )
+    card = model_card(config, Progress(step=1_234, elapsed_s=5_400, skipped_steps=5), tiny_pool())
+    assert card.startswith("# tiny\n")
+    for part in (
+        "`songs/one`",
+        "`voices/*.flac`",
+        "`bands/*.flac`",
+        "`rooms/*.wav`",
+        "CC0-1.0",
+        "`mdct`",
+        "`unet1d`",
+        "`bridge`",
+        "1.50 hours",
+        "1234 steps of 4 examples",
+        "5 steps skipped",
+        "recorded_songs=2",
+    ):
+        assert part in card
+
+
+def test_the_card_of_generated_data_alone_says_that_nothing_was_recorded():
+    card = model_card(tiny_train_config(), Progress(), tiny_pool(recorded=[]))
+    assert "- none" in card
+
+
+def test_a_training_file_is_read(tmp_path):
+    file = tmp_path / "tiny.yaml"
+    file.write_text(yaml.safe_dump(TRAINING), "utf-8")
+    assert read_train_config(file) == tiny_train_config()
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("model: [", "cannot be read"),
+        ("", "valid dictionary"),
+        (yaml.safe_dump({**TRAINING, "colour": "red"}), "colour"),
+        (yaml.safe_dump({**TRAINING, "data": {"colour": "red"}}), "data.colour"),
+        (yaml.safe_dump({**TRAINING, "ema_decay": 1.0}), "ema_decay"),
+        (yaml.safe_dump({**TRAINING, "data": {"remix_share": 2}}), "data.remix_share"),
+        (yaml.safe_dump({"model": CONFIG, "data": {}}), "duration_s: Field required"),
+    ],
+)
+def test_a_wrong_training_file_is_refused_by_name_and_place(tmp_path, text, part):
+    file = tmp_path / "tiny.yaml"
+    file.write_text(text, "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_train_config(file)
+    assert str(file) in str(caught.value)
+    assert part in str(caught.value)
+
+
+def test_a_training_file_that_is_not_there_is_refused_by_name(tmp_path):
+    with pytest.raises(ConfigError, match=r"nosuch\.yaml cannot be read"):
+        read_train_config(tmp_path / "nosuch.yaml")
+
+
+def test_there_is_always_a_core_to_use():
+    assert free_cores() >= 1
