@@ -1,6 +1,7 @@
 """``latentsep benchmark``: speed and seams of a model on this machine."""
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,12 @@ def _refinement(refine: bool | None) -> Any:  # noqa: ANN401 - one of Separation
 
 def _print_values(values: dict[str, Any], output: str) -> None:
     if output == "json":
-        click.echo(json.dumps(values, indent=2))
+        # JSON has no infinity: no change at all is null.
+        finite = {
+            name: None if isinstance(value, float) and math.isinf(value) else value
+            for name, value in values.items()
+        }
+        click.echo(json.dumps(finite, indent=2))
         return
     width = max(map(len, values))
     for name, value in values.items():

@@ -80,11 +80,11 @@ class TrackProgress:
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done)
 
-    def print(self, line: str) -> None:
-        """A line on stdout that does not break the bar."""
-        if self._bar is not None and sys.stdout.isatty():
+    def print(self, line: str, *, err: bool = False) -> None:
+        """A line on stdout, or stderr, that does not break the bar."""
+        if self._bar is not None and (err or sys.stdout.isatty()):
             self._bar.console.print(
                 line, markup=False, highlight=False, emoji=False, soft_wrap=True
             )
         else:
-            click.echo(line)
+            click.echo(line, err=err)

@@ -201,7 +201,7 @@ def _print_outcome(outcome: "TrackResult | Reject", progress: TrackProgress) -> 
     from latentsep.pipeline.rejects import Reject
 
     if isinstance(outcome, Reject):
-        click.echo(f"Error: {printable(outcome.message)}", err=True)
+        progress.print(f"Error: {printable(outcome.message)}", err=True)
         return
     minutes, seconds = divmod(round(outcome.duration_s), 60)
     folder = Path(outcome.stems["vocals"]).parent

@@ -41,6 +41,13 @@ class Codec(Protocol):
         ...
 
 
+def check_numbers(**numbers: int) -> None:
+    """Refuse rates, counts and lengths below 1."""
+    wrong = {name: value for name, value in numbers.items() if value < 1}
+    if wrong:
+        raise ValueError(f"numbers of at least 1 are wanted, got {wrong}")
+
+
 def check_waveform(codec: Codec, waveform: Tensor) -> None:
     """Refuse a waveform that the codec cannot cut into whole frames."""
     _, channels, samples = waveform.shape

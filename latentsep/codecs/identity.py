@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from latentsep.codecs.base import check_latents, check_waveform
+from latentsep.codecs.base import check_latents, check_numbers, check_waveform
 
 
 class IdentityCodec(nn.Module):
@@ -15,6 +15,7 @@ class IdentityCodec(nn.Module):
         self, sample_rate_hz: int = 44_100, channels: int = 2, hop_samples: int = 64
     ) -> None:
         super().__init__()
+        check_numbers(sample_rate_hz=sample_rate_hz, channels=channels, hop_samples=hop_samples)
         self.sample_rate_hz = sample_rate_hz
         self.channels = channels
         self.hop_samples = hop_samples

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from latentsep.codecs.base import check_latents, check_waveform
+from latentsep.codecs.base import check_latents, check_numbers, check_waveform
 
 
 class MdctCodec(nn.Module):
@@ -30,6 +30,7 @@ class MdctCodec(nn.Module):
         side_bins: int = 256,
     ) -> None:
         super().__init__()
+        check_numbers(sample_rate_hz=sample_rate_hz, hop_samples=hop_samples)
         if not 0 < side_bins <= mid_bins <= hop_samples:
             raise ValueError(
                 f"0 < side_bins <= mid_bins <= hop_samples ({hop_samples}) is needed, "

@@ -74,6 +74,11 @@ class UNet1d(nn.Module):
         step_channels: int = 128,
     ) -> None:
         super().__init__()
+        if not widths or min(widths) < 1 or blocks < 0:
+            raise ValueError(
+                f"widths must be at least one number above 0 and blocks 0 or more, "
+                f"got widths={list(widths)}, blocks={blocks}"
+            )
         self.stride_frames = 2 ** (len(widths) - 1)
         self.step_mlp = nn.Sequential(
             nn.Linear(STEP_FEATURES, step_channels),

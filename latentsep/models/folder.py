@@ -8,7 +8,7 @@ import torch
 import yaml
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 
 from latentsep.errors import ModelError
 from latentsep.models.config import ModelFile, WeightsConfig, explain
@@ -34,10 +34,12 @@ def find_model(name_or_folder: str | Path) -> Path:
     Raises:
         ModelError: it is neither.
     """
-    if (bundled_folder() / name_or_folder / MODEL_FILE).is_file():
-        return bundled_folder() / name_or_folder
-    if (Path(name_or_folder) / MODEL_FILE).is_file():
-        return Path(name_or_folder)
+    for folder in (bundled_folder() / name_or_folder, Path(name_or_folder)):
+        try:
+            if (folder / MODEL_FILE).is_file():
+                return folder
+        except OSError:  # a name too long, or a folder that may not be read
+            continue
     raise ModelError(
         f"unknown model {str(name_or_folder)!r}: neither a bundled model "
         f"({', '.join(bundled_names())}) nor a folder with {MODEL_FILE}; "
@@ -70,13 +72,14 @@ def load_model(name_or_folder: str | Path) -> Model:
     described = read_model_file(folder)
     weights = folder / described.weights.file
     try:
-        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+        data = weights.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
         if digest != described.weights.sha256:
             raise ModelError(
                 f"{weights} has sha256 {digest}, {MODEL_FILE} says {described.weights.sha256}; "
                 "the file is damaged or of another model: fetch the folder again"
             )
-        tensors = load_file(weights)
+        tensors = load(data)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{weights} cannot be read: {error}") from error
     model = Model(described.model)
@@ -90,9 +93,13 @@ def save_model(folder: Path, model: Model, card: str) -> None:
     tensors = {
         name: tensor.detach().half().contiguous() for name, tensor in model.state_dict().items()
     }
+    lost = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    if lost:
+        raise ModelError(f"{_some('not finite as float16', lost)}: nothing was written to {folder}")
     weights = folder / WeightsConfig.model_fields["file"].default
-    save_file(tensors, weights)
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    data = save(tensors)
+    weights.write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
     described = ModelFile(model=model.config, weights=WeightsConfig(sha256=digest))
     text = yaml.safe_dump(described.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     (folder / MODEL_FILE).write_text(text, encoding="utf-8")

@@ -41,4 +41,6 @@ class LatentSpace(nn.Module):
         rising = torch.arange(1, radius + 2, device=mixture.device, dtype=mixture.dtype)
         window = torch.cat([rising, rising[:-1].flip(0)])
         window = (window / window.sum())[None, None]
-        return (nn.functional.conv1d(power, window, padding=radius) + LEVEL_FLOOR).sqrt()
+        # One item at a time: a convolution of one and of many differ in the last bit.
+        smooth = [nn.functional.conv1d(item[None], window, padding=radius) for item in power]
+        return (torch.cat(smooth) + LEVEL_FLOOR).sqrt()

@@ -31,6 +31,11 @@ class Model(nn.Module):
             name=config.network.name,
             options={"latent_channels": codec.latent_channels, **config.network.options},
         )
+        if network.options["latent_channels"] != codec.latent_channels:
+            raise ModelError(
+                f"network.options.latent_channels is the codec's, {codec.latent_channels}, "
+                f"got {network.options['latent_channels']}; leave it out"
+            )
         self.network = _build("network", NETWORKS, network)
         self.objective = _build("objective", OBJECTIVES, config.objective)
         if config.sampling.sampler not in SAMPLERS:
@@ -48,10 +53,11 @@ class Model(nn.Module):
                 f"chunk.context_frames must be at least the network's receptive radius, "
                 f"{self.network.receptive_radius_frames} frames, got {chunk.context_frames}"
             )
-        if chunk.frames % stride or chunk.frames < 2 * chunk.context_frames + stride:
+        context = -(-chunk.context_frames // stride) * stride
+        if chunk.frames % stride or chunk.frames < 2 * context + stride:
             raise ModelError(
                 f"chunk.frames must be a multiple of {stride} and leave at least {stride} frames "
-                f"between two contexts of {chunk.context_frames}, got {chunk.frames}"
+                f"between two contexts of {context}, got {chunk.frames}"
             )
 
 

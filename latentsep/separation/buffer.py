@@ -17,7 +17,7 @@ class SampleBuffer:
     def append(self, block: Waveform) -> None:
         """Add ``[channel, sample]`` at the end."""
         if block.shape[1]:
-            self._blocks.append((self.end, block))
+            self._blocks.append((self.end, block.copy()))
             self.end += block.shape[1]
 
     def read(self, start: int, stop: int) -> Waveform:

@@ -18,11 +18,13 @@ class SeparationOptions(Frozen):
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
     steps: PositiveInt | None = Field(None, description="sampler steps: speed against quality")
     draws: PositiveInt = Field(1, description="independent samples whose mean is the result")
-    segment_s: PositiveFloat | None = Field(None, description="length of a chunk, context included")
+    segment_s: PositiveFloat | None = Field(
+        None, allow_inf_nan=False, description="length of a chunk, context included"
+    )
     overlap: float | None = Field(
         None, ge=0, lt=0.9, description="share of a chunk that its neighbours see too, at least"
     )
-    seed: NonNegativeInt = Field(0, description="base of all noise")
+    seed: NonNegativeInt = Field(0, lt=2**64, description="base of all noise")
     refinement: Literal["off", "mask"] | None = Field(
         None, description="guided mask on the mixture"
     )

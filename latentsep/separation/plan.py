@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from latentsep.errors import ConfigError
 from latentsep.models.model import Model
 from latentsep.separation.options import SeparationOptions
+from latentsep.separation.refinement import OVERLAP
 
 MAX_WINDOW_S = 300.0
 MIN_CORE_SHARE = 0.5
@@ -118,6 +119,13 @@ def plan_windows(model: Model, options: SeparationOptions, steps: int) -> Window
     refined_hops = math.ceil(model.config.refinement.window_samples / codec.hop_samples)
     rim = _up(codec.reach_frames + refined_hops, stride)
     spoiled = _up((steps - 1) * network.receptive_radius_frames, stride)
+    stride_samples = stride * codec.hop_samples
+    if stride_samples % (model.config.refinement.window_samples // OVERLAP):
+        raise ConfigError(
+            f"refinement.window_samples / {OVERLAP} must divide the stride of windows, "
+            f"{stride_samples} samples, or the mask leaves seams; "
+            f"got {model.config.refinement.window_samples}"
+        )
     if chunk - 2 * context < stride:
         least_s = (2 * context + stride) * frame_s
         raise ConfigError(
@@ -141,7 +149,7 @@ def plan_windows(model: Model, options: SeparationOptions, steps: int) -> Window
         raise ConfigError(
             f"{steps} steps with segments of {chunk * frame_s:.0f} s need windows of "
             f"{plan.window_hops * frame_s:.0f} s, {MAX_WINDOW_S:.0f} s are allowed; "
-            "take fewer steps"
+            "take fewer steps or a shorter segment"
         )
     return plan
 

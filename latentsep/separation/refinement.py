@@ -53,10 +53,10 @@ def mask_mixture(
 
 def _extend(mask: Tensor, mixture: Tensor, band_share: float) -> Tensor:
     bins = mask.shape[1]
-    end = round(bins * band_share)
+    end = max(1, round(bins * band_share))
     if end >= bins:
         return mask
-    begin = round(end * GUIDE_BAND_SHARE)
+    begin = min(round(end * GUIDE_BAND_SHARE), end - 1)
     power = _magnitude(mixture[:, begin:end], 2.0) + POWER_FLOOR
     level = (mask[:, begin:end] * power).sum(dim=1, keepdim=True) / power.sum(dim=1, keepdim=True)
     return torch.cat([mask[:, :end], level.expand(-1, bins - end, -1)], dim=1)

@@ -1,7 +1,5 @@
 """What a training file in ``configs/train`` says."""
 
-from pathlib import Path
-
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from latentsep.models.config import Frozen, ModelConfig
@@ -51,7 +49,4 @@ class TrainConfig(Frozen):
     scale_examples: PositiveInt = Field(256, description="crops that set the latents' scale")
     scale_exponent: float = Field(
         0.6, ge=0, le=1, description="how far channels are evened out: 1 gives unit variance each"
-    )
-    validation: list[Path] = Field(
-        default_factory=list, description="song folders, never trained on"
     )

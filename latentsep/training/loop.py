@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import pickle
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,9 +116,13 @@ class Trainer:
         Raises:
             ConfigError: the checkpoint is of another model.
         """
-        state = torch.load(self.folder / CHECKPOINT_FILE, weights_only=True)
-        saved = TrainConfig.model_validate_json(state["config"])
-        if saved.model != self.config.model:
+        file = self.folder / CHECKPOINT_FILE
+        try:
+            state = torch.load(file, weights_only=True)
+        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+            raise ConfigError(f"{file} cannot be read: {error}; remove it to start anew") from error
+        saved = json.loads(state["config"])["model"]
+        if saved != self.config.model.model_dump(mode="json"):
             raise ConfigError(
                 f"{self.folder / CHECKPOINT_FILE} belongs to another model than the one to train; "
                 "take another run folder, or remove the checkpoint"

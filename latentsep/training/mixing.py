@@ -10,6 +10,7 @@ import soxr
 
 from latentsep.audio.decode import Decoder
 from latentsep.audio.waveform import Waveform
+from latentsep.errors import ConfigError
 from latentsep.training.config import DataConfig
 from latentsep.training.stems import Pcm, TrainingSong, crop, generated_songs, load_loose, load_song
 
@@ -68,6 +69,7 @@ def load_pool(config: DataConfig, places: PoolPlaces) -> StemPool:
         generated=generated_songs(
             config.generated_songs,
             config.generated_song_s,
+            rate_hz,
             places.cache_folder,
             places.seed,
             places.workers,
@@ -82,6 +84,10 @@ class Mixer:
     """Draws ``(vocals, accompaniment)`` pairs ``[2, sample]`` from a pool."""
 
     def __init__(self, pool: StemPool, config: DataConfig, crop_samples: int) -> None:
+        if not pool.recorded and not pool.generated:
+            raise ConfigError(
+                "the pool has no song: list data.songs, or set data.generated_songs above 0"
+            )
         self.pool = pool
         self.config = config
         self.crop_samples = crop_samples
@@ -100,7 +106,7 @@ class Mixer:
         draw = rng.random()
         if draw < self.config.silent_vocals_share:
             vocals = np.zeros_like(vocals)
-        elif draw > 1 - self.config.silent_accompaniment_share:
+        elif draw > 1 - self.config.silent_accompaniment_share and vocals.any():
             accompaniment = np.zeros_like(accompaniment)
         return vocals, accompaniment
 
@@ -143,8 +149,8 @@ class Mixer:
         for _ in range(CROP_ATTEMPTS):
             song = self._song(rng)
             vocals, accompaniment = _present(song.vocals), _present(song.accompaniment)
-            last = max(0, min(vocals.shape[1], accompaniment.shape[1]) - self.crop_samples)
-            start = int(rng.integers(last + 1))
+            spare = max(vocals.shape[1], accompaniment.shape[1]) - self.crop_samples
+            start = int(rng.integers(min(0, spare), max(0, spare) + 1))
             pair = (
                 crop(vocals, self.crop_samples, rng, start),
                 crop(accompaniment, self.crop_samples, rng, start),

@@ -48,6 +48,12 @@ def train(config: TrainConfig, data_folder: Path, run_folder: Path, model_folder
     torch.manual_seed(config.seed)
     model = Model(config.model)
     codec = model.latent_space.codec
+    stride = model.network.stride_frames
+    if config.crop_frames % stride or config.crop_frames <= codec.extra_frames:
+        raise ConfigError(
+            f"crop_frames must be a multiple of {stride}, the network's stride, above "
+            f"{codec.extra_frames}, got {config.crop_frames}"
+        )
     places = PoolPlaces(
         data_folder,
         run_folder / "songs",

@@ -70,5 +70,10 @@ def _stem_files(folder: Path) -> dict[str, Path]:
     """Files by stem name; none if the folder is not a song."""
     if not folder.is_dir():
         return {}
-    files = {f.stem: f for f in sorted(folder.iterdir()) if f.is_file() and f.stem != MIXTURE}
-    return files if VOCALS in files and len(files) > 1 else {}
+    found = [f for f in sorted(folder.iterdir()) if f.is_file() and f.stem != MIXTURE]
+    files = {f.stem: f for f in found}
+    if VOCALS not in files or len(files) < 2:
+        return {}
+    if len(files) < len(found):
+        raise ConfigError(f"{folder}: two files of one stem among {[f.name for f in found]}")
+    return files

@@ -39,7 +39,7 @@ def load_song(folder: Path, sample_rate_hz: int, decoder: Decoder) -> TrainingSo
         _stereo(stem, song.sample_rate_hz, sample_rate_hz)
         for stem in (song.vocals, song.accompaniment)
     )
-    peak = max(1.0, float(np.abs(accompaniment).max()))
+    peak = max(1.0, *(float(np.abs(stem).max()) for stem in (vocals, accompaniment)))
     return TrainingSong(song.name, _to_pcm(vocals / peak), _to_pcm(accompaniment / peak))
 
 
@@ -61,13 +61,16 @@ def load_loose(pattern: str, folder: Path, sample_rate_hz: int, decoder: Decoder
 
 
 def generated_songs(
-    count: int, duration_s: float, folder: Path, seed: int, workers: int
+    count: int, duration_s: float, sample_rate_hz: int, folder: Path, seed: int, workers: int
 ) -> list[TrainingSong]:
     """Generated songs, kept in ``folder`` as int16 so that a resume finds the same ones."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / f"song-{seed}-{number:05d}.npy" for number in range(count)]
+    kind = f"{seed}-{duration_s:g}s-{sample_rate_hz}hz"
+    files = [folder / f"song-{kind}-{number:05d}.npy" for number in range(count)]
     missing = [
-        (file, duration_s, seed, number) for number, file in enumerate(files) if not file.exists()
+        (file, duration_s, sample_rate_hz, seed, number)
+        for number, file in enumerate(files)
+        if not file.exists()
     ]
     if missing:
         with ProcessPoolExecutor(max_workers=workers) as pool:
@@ -76,20 +79,23 @@ def generated_songs(
 
 
 def crop(stem: Pcm, samples: int, rng: np.random.Generator, start: int | None = None) -> Waveform:
-    """A piece ``[2, samples]``; shorter stems are placed at a random spot in silence."""
+    """A piece ``[2, samples]`` from ``start``, or from anywhere.
+
+    What lies outside the stem is silence; a shorter stem lies anywhere in it, whole.
+    """
     length = stem.shape[1]
-    if length <= samples:
-        piece = np.zeros((2, samples), np.float32)
-        offset = int(rng.integers(samples - length + 1))
-        piece[:, offset : offset + length] = _to_float(stem)
-        return piece
-    begin = int(rng.integers(length - samples + 1)) if start is None else start
-    return _to_float(stem[:, begin : begin + samples])
+    if start is None:
+        spare = length - samples
+        start = int(rng.integers(min(0, spare), max(0, spare) + 1))
+    piece = np.zeros((2, samples), np.float32)
+    first, last = min(max(start, 0), length), min(start + samples, length)
+    piece[:, first - start : last - start] = _to_float(stem[:, first:last])
+    return piece
 
 
-def _generate(job: tuple[Path, float, int, int]) -> None:
-    file, duration_s, seed, number = job
-    song = generate_song(np.random.default_rng([seed, number]), duration_s)
+def _generate(job: tuple[Path, float, int, int, int]) -> None:
+    file, duration_s, sample_rate_hz, seed, number = job
+    song = generate_song(np.random.default_rng([seed, number]), duration_s, sample_rate_hz)
     temporary = file.with_suffix(".part.npy")
     np.save(temporary, np.stack([_to_pcm(song.vocals), _to_pcm(song.accompaniment)]))
     temporary.replace(file)

@@ -77,6 +77,27 @@ def test_results_on_the_same_terminal_do_not_break_the_bar(open_terminal, monkey
     assert "a [b] :smile:.wav -> out " + "x" * 100 in terminal.getvalue()
 
 
+def test_errors_do_not_break_the_bar(open_terminal, monkeypatch):
+    terminal = open_terminal()
+    file = io.StringIO()
+    monkeypatch.setattr("sys.stdout", file)
+    with TrackProgress(1) as progress:
+        progress.start("a.wav")
+        progress.print("Error: [x].wav: no such file", err=True)
+    # Erases the bar before the line.
+    assert "\r\x1b[2KError: [x].wav: no such file\n" in terminal.getvalue()
+    assert file.getvalue() == ""
+
+
+@pytest.mark.parametrize("err", [False, True])
+def test_without_a_bar_lines_go_where_they_belong(capsys, err):
+    with TrackProgress(1) as progress:
+        progress.print("a line", err=err)
+    told = capsys.readouterr()
+    assert (told.err if err else told.out) == "a line\n"
+    assert (told.out if err else told.err) == ""
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

@@ -33,7 +33,7 @@ def stub_model(monkeypatch):
     monkeypatch.setitem(NETWORKS, "pass", PassNetwork)
 
     def build(answer=1.0):
-        options = {"sample_rate_hz": RATE_HZ, "hop_samples": 16}
+        options = {"sample_rate_hz": RATE_HZ, "hop_samples": 64}
         return tiny_model(
             codec={"name": "identity", "options": options},
             network={"name": "pass", "options": {"answer": answer}},

@@ -12,7 +12,6 @@ from latentsep.training.mixing import PoolPlaces, load_pool
 from latentsep.training.stems import (
     PCM_SCALE,
     crop,
-    generated_songs,
     load_loose,
     load_song,
 )
@@ -101,10 +100,15 @@ def test_a_pattern_without_files_is_refused_by_name(tmp_path, decoder):
         load_loose("c/*.wav", tmp_path, RATE_HZ, decoder)
 
 
+def _generated(folder, count=1, duration_s=2.0, rate_hz=RATE_HZ):
+    config = DataConfig(generated_songs=count, generated_song_s=duration_s)
+    return load_pool(config, PoolPlaces(folder, folder, rate_hz, seed=0, workers=1)).generated
+
+
 def test_generated_songs_are_kept_and_found_again(tmp_path):
-    first = generated_songs(2, 2.0, tmp_path, seed=0, workers=1)
+    first = _generated(tmp_path, count=2)
     times = {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
-    again = generated_songs(2, 2.0, tmp_path, seed=0, workers=1)
+    again = _generated(tmp_path, count=2)
     assert {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == times
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one.vocals, other.vocals)
@@ -114,23 +118,25 @@ def test_generated_songs_are_kept_and_found_again(tmp_path):
 
 
 def test_songs_of_another_length_are_not_taken_from_the_cache(tmp_path):
-    (short,) = generated_songs(1, 2.0, tmp_path, seed=0, workers=1)
-    (long,) = generated_songs(1, 3.0, tmp_path, seed=0, workers=1)
+    (short,), (long,) = _generated(tmp_path), _generated(tmp_path, duration_s=3.0)
     assert long.vocals.shape[1] > short.vocals.shape[1]
 
 
-def test_generated_songs_have_the_models_rate(tmp_path):
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100])
+def test_generated_songs_have_the_models_rate(tmp_path, rate_hz):
     """A pool for a codec of 16 kHz must not hold songs of 44.1 kHz."""
-    places = PoolPlaces(tmp_path, tmp_path / "songs", 16_000, seed=0, workers=1)
-    pool = load_pool(DataConfig(generated_songs=1, generated_song_s=2.0), places)
-    assert pool.generated[0].vocals.shape[1] == pytest.approx(2 * 16_000, rel=0.02)
+    (song,) = _generated(tmp_path, rate_hz=rate_hz)
+    assert song.vocals.shape[1] == pytest.approx(2 * rate_hz, rel=0.02)
 
 
-def test_an_unfinished_song_is_not_taken_for_one(tmp_path):
-    file = tmp_path / "song-0-00000.part.npy"
-    file.write_bytes(b"cut off")
-    (song,) = generated_songs(1, 2.0, tmp_path, seed=0, workers=1)
-    assert song.vocals.any() or song.accompaniment.any()
+def test_a_song_that_was_cut_off_is_generated_anew(tmp_path):
+    _generated(tmp_path)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    file.rename(file.with_suffix(".part.npy"))
+    file.with_suffix(".part.npy").write_bytes(whole[:1_000])
+    _generated(tmp_path)
+    assert file.read_bytes() == whole
 
 
 def test_int16_is_used_to_its_full_scale():
