@@ -23,6 +23,7 @@ from latentsep.errors import AudioDecodeError, AudioEncodeError, ConfigError, No
 
 __all__ = ["AudioWriter", "StemFormat", "quantise"]
 
+TEMPORARY_PREFIX = ".latentsep-"
 # Vorbis in libsndfile overflows its stack on long writes.
 WRITE_FRAMES = 16_384
 _RF64_AUTO_DOWNGRADE = 0x1210
@@ -148,7 +149,7 @@ class AudioWriter:
         self._tags = {name: text for name, text in (tags or {}).items() if name in TAG_NAMES}
         self._resampler = StreamResampler(sample_rate_hz, self.file_rate_hz, channels)
         # Independent of the final name, which may already be as long as names can be.
-        self._temporary = self.path.with_name(f".latentsep-{secrets.token_hex(8)}.tmp")
+        self._temporary = self.path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}.tmp")
         self._file: soundfile.SoundFile | None = None
 
     def __enter__(self) -> Self:
@@ -231,7 +232,7 @@ class AudioWriter:
     def _open(self) -> soundfile.SoundFile:
         is_lossy = self._format.bit_depth is None
         file = soundfile.SoundFile(
-            self._temporary,
+            os.fsencode(self._temporary),
             "w",
             samplerate=self.file_rate_hz,
             channels=self._channels,
@@ -314,7 +315,7 @@ def _check_written(path: Path, frames: int) -> None:
     """Re-read what landed on the disk: libsndfile may lose the end of a file without a word."""
     with path.open("rb") as raw:
         check_complete(raw, path.stat().st_size)
-    with soundfile.SoundFile(path) as file:
+    with soundfile.SoundFile(os.fsencode(path)) as file:
         found = file.frames
         if found == frames > 0:
             file.seek(frames - 1)

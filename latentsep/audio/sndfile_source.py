@@ -1,5 +1,6 @@
 """Reads what libsndfile reads: WAV, AIFF, FLAC, Ogg and their kin."""
 
+import os
 from pathlib import Path
 from types import MappingProxyType
 
@@ -80,7 +81,7 @@ class SndfileSource:
 
 def _open(path: Path) -> soundfile.SoundFile:
     try:
-        file = soundfile.SoundFile(path)
+        file = soundfile.SoundFile(os.fsencode(path))
     except soundfile.LibsndfileError as error:
         if error.code in _UNRECOGNISED_CODES:
             raise NotForLibsndfileError from error

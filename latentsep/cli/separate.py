@@ -96,7 +96,7 @@ def _codec_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Place below OUT; fields {track} {stem} {ext} {model} {dir}.",
 )
 @click.option("--skip-existing", is_flag=True, help="Leave out tracks whose stems are all there.")
-@click.option("-v", "--verbose", is_flag=True, help="Log what happens, with traces.")
+@click.option("-v", "--verbose", is_flag=True, help="Show traces of unexpected errors.")
 @click.option(
     "--output",
     type=click.Choice(["text", "json"]),

@@ -11,58 +11,11 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
+from latentsep.audio.extensions import AUDIO_EXTENSIONS
 from latentsep.audio.spool import path_from_uri
 from latentsep.errors import ConfigError
 from latentsep.pipeline.store import STEM_NAMES
 
-AUDIO_EXTENSIONS = frozenset(
-    [
-        ".aac",
-        ".ac3",
-        ".aif",
-        ".aifc",
-        ".aiff",
-        ".alac",
-        ".amr",
-        ".ape",
-        ".au",
-        ".avi",
-        ".caf",
-        ".dff",
-        ".dsf",
-        ".flac",
-        ".flv",
-        ".m4a",
-        ".m4b",
-        ".m4v",
-        ".mka",
-        ".mkv",
-        ".mov",
-        ".mp2",
-        ".mp3",
-        ".mp4",
-        ".mpc",
-        ".mpeg",
-        ".mpg",
-        ".oga",
-        ".ogg",
-        ".ogv",
-        ".opus",
-        ".ra",
-        ".rf64",
-        ".snd",
-        ".tta",
-        ".ts",
-        ".w64",
-        ".wav",
-        ".wave",
-        ".weba",
-        ".webm",
-        ".wma",
-        ".wmv",
-        ".wv",
-    ]
-)
 MANIFEST_EXTENSIONS = frozenset({".parquet", ".csv", ".jsonl"})
 TEMPLATE_FIELDS = ("track", "stem", "ext", "model", "dir")
 _FIELD = re.compile(r"\{([^{}]*)\}")

@@ -1,6 +1,7 @@
 """Stems to files while they stream in."""
 
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from latentsep.audio.encode import AudioWriter, StemFormat
+from latentsep.audio.encode import TEMPORARY_PREFIX, AudioWriter, StemFormat
 from latentsep.audio.source import SourceInfo
 from latentsep.errors import ConfigError
 from latentsep.models.config import Frozen
@@ -16,6 +17,7 @@ from latentsep.separation.stems import Stems
 
 STEM_NAMES = ("vocals", "accompaniment")
 DEFAULT_BIT_DEPTH = 16
+STALE_AFTER_S = 24 * 3600.0
 
 
 class OutputOptions(Frozen):
@@ -121,6 +123,9 @@ class StemFiles:
 def check_folder(folder: Path) -> None:
     """Make the folder and see that it can be written to, before any work.
 
+    Temporary files that a killed run left in it are removed once they are a day old: nobody is
+    writing those any more.
+
     Raises:
         ConfigError: it cannot.
     """
@@ -128,6 +133,9 @@ def check_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        for left in folder.rglob(f"{TEMPORARY_PREFIX}*"):
+            if time.time() - left.stat().st_mtime > STALE_AFTER_S:
+                left.unlink(missing_ok=True)
     except OSError as error:
         raise ConfigError(
             f"output folder {folder} cannot be written: {error.strerror}; take another with -o"

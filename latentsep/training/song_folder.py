@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from latentsep.audio.decode import Decoder
+from latentsep.audio.extensions import AUDIO_EXTENSIONS
 from latentsep.audio.waveform import Waveform
 from latentsep.errors import ConfigError
 
@@ -70,10 +71,15 @@ def _stem_files(folder: Path) -> dict[str, Path]:
     """Files by stem name; none if the folder is not a song."""
     if not folder.is_dir():
         return {}
-    found = [f for f in sorted(folder.iterdir()) if f.is_file() and f.stem != MIXTURE]
+    found = [f for f in sorted(folder.iterdir()) if _is_stem(f)]
     files = {f.stem: f for f in found}
     if VOCALS not in files or len(files) < 2:
         return {}
     if len(files) < len(found):
         raise ConfigError(f"{folder}: two files of one stem among {[f.name for f in found]}")
     return files
+
+
+def _is_stem(file: Path) -> bool:
+    is_audio = file.suffix.lower() in AUDIO_EXTENSIONS and not file.name.startswith(".")
+    return is_audio and file.stem != MIXTURE and file.is_file()

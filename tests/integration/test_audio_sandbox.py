@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import pytest
 import soundfile
+from command_line import UNPRIVILEGED
 
 from latentsep.audio.decode import DecodeLimits, Decoder
 from latentsep.audio.encode import AudioWriter, StemFormat
@@ -232,19 +233,9 @@ def test_a_child_that_cannot_start_says_why(long_wav):
         decoder.read(long_wav)
 
 
-WITHOUT_PRIVILEGE = """
-    import ctypes, os, sys
-    # Root may open everything by the capabilities DAC_OVERRIDE (1) and DAC_READ_SEARCH (2): give
-    # them up (PR_CAPBSET_DROP is 24), which exec makes final. Other users have none to lose.
-    for capability in (1, 2):
-        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
-    os.execv(sys.executable, [sys.executable, "-c", *sys.argv[1:]])
-"""
-
-
 def run_without_privilege(code, path):
-    starter, code = textwrap.dedent(WITHOUT_PRIVILEGE), textwrap.dedent(code)
-    command = [sys.executable, "-c", starter, code, str(path)]
+    python = [sys.executable, "-c"]
+    command = [*python, UNPRIVILEGED, *python, textwrap.dedent(code), str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -280,19 +271,6 @@ def test_no_permission_to_write_is_told(tmp_path):
     """
     done = run_without_privilege(code, closed / "a.flac")
     assert "a.flac: cannot be written: Permission denied" in done.stdout, done.stderr
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 1 MiB. Needs the right to mount: root, or a container that grants it."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.fail(f"a full disk cannot be tried without mounting a small one: {done.stderr}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 FORMATS = [

@@ -108,6 +108,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(model, write_song, small_dis
 ODD_NAMES = [
     "spaces  in  a name", "quote's \"both\"", "line\nend", "日本語 ñ e\u0301", "[brackets] {stem}",
     "semi;colon & $HOME `x`", "%s %d", "back\\slash", "a" * 200, "\x1b[2Jescape", "...dots",
+    os.fsdecode(b"caf\xe9"),
 ]  # fmt: skip
 
 

@@ -1,3 +1,6 @@
+import os
+import time
+
 import numpy as np
 import pytest
 import soundfile
@@ -191,3 +194,18 @@ def test_an_output_folder_that_cannot_be_is_refused(tmp_path, name):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"output folder .* cannot be written: .*another with -o"):
         check_folder(tmp_path / name)
+
+
+def test_temporary_files_of_a_killed_run_are_removed_after_a_day_and_no_others(tmp_path):
+    old, young, other = (
+        tmp_path / "album" / name
+        for name in (".latentsep-1.tmp", ".latentsep-2.tmp", "vocals.flac")
+    )
+    old.parent.mkdir()
+    for file in (old, young, other):
+        file.write_bytes(b"x")
+    two_days_ago_s = time.time() - 2 * 24 * 3600
+    for file in (old, other):
+        os.utime(file, (two_days_ago_s, two_days_ago_s))
+    check_folder(tmp_path)
+    assert sorted(file.name for file in old.parent.iterdir()) == [young.name, other.name]

@@ -52,9 +52,17 @@ def test_stems_of_two_formats_are_refused_with_both(tmp_path, decoder, other):
 
 def test_a_stem_that_is_no_audio_is_refused_by_name(tmp_path, decoder):
     _write(tmp_path / "vocals.wav", 0.1)
-    (tmp_path / "notes.txt").write_text("recorded in May", "utf-8")
-    with pytest.raises(AudioDecodeError, match=r"notes\.txt"):
+    (tmp_path / "bass.wav").write_text("recorded in May", "utf-8")
+    with pytest.raises(AudioDecodeError, match=r"bass\.wav"):
         read_song(tmp_path, decoder)
+
+
+def test_covers_notes_and_hidden_files_are_no_stems(tmp_path, decoder):
+    _write(tmp_path / "vocals.wav", 0.1)
+    _write(tmp_path / "bass.wav", 0.2)
+    for name in ("cover.jpg", "notes.txt", ".DS_Store", "._bass.wav"):
+        (tmp_path / name).write_bytes(b"not a stem")
+    assert read_song(tmp_path, decoder).accompaniment.max() == pytest.approx(0.2, abs=1e-4)
 
 
 def test_two_files_of_one_stem_are_refused_by_name(tmp_path, decoder):
