@@ -109,6 +109,8 @@ class Score:
     def add_phrase(self, phrase: list[Note]) -> None:
         """Write one phrase, with a breath before it."""
         rng, singer = self._rng, self._singer
+        if not phrase:
+            return
         if rng.random() < 0.6:
             length_s = rng.uniform(0.15, 0.5)
             end_s = phrase[0].start_s - rng.uniform(0.05, 0.2)

@@ -108,12 +108,15 @@ def test_an_unexpected_failure_names_its_track(run, model_folder, song, tmp_path
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_the_model_loads_is_an_interruption(
-    run, model_folder, song, tmp_path, monkeypatch, sent
+    run, model_folder, song, tmp_path, monkeypatch, request, sent
 ):
     def interrupted(*_):
         os.kill(os.getpid(), sent)
 
     monkeypatch.setattr(separate_module, "_separator", interrupted)
+    # A test run in the background inherits an ignored SIGINT.
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, ignored))
     before = signal.getsignal(signal.SIGTERM)
     code, _, errors = run("separate", song, "-n", model_folder, "-o", tmp_path / "out")
     assert code == 75
