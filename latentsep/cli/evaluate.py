@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from latentsep.cli.separate import model_label
+
 if TYPE_CHECKING:
     from latentsep.evaluation.scoring import Score, Summary
     from latentsep.training.song_folder import ReferenceSong
@@ -49,13 +51,23 @@ def evaluate(
     are utterance SDR and SI-SDR in dB: global over a song, no filter fitted, median over songs.
     They are not BSSEval v4.
     """
-    from latentsep.evaluation.scoring import model_system, reference_systems, score, summarise
+    from latentsep.evaluation.scoring import (
+        codec_ceiling,
+        model_system,
+        reference_systems,
+        score,
+        summarise,
+    )
     from latentsep.separation.separator import Separator
 
     if not folders and not generated:
         raise click.UsageError("nothing to score: give a FOLDER of songs, or --generated N")
     separator = Separator.from_pretrained(model, device=device, steps=steps)
-    systems = {**reference_systems(), model: model_system(separator)}
+    systems = {
+        **reference_systems(),
+        "codec alone": codec_ceiling(separator.model),
+        model_label(model): model_system(separator),
+    }
     rows = []
     for row in score(_songs(folders, generated, length_s), systems):
         rows.append(row)

@@ -5,14 +5,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import torch
+
+from latentsep.audio.resample import resample
 from latentsep.audio.waveform import Waveform
 from latentsep.evaluation.repet_sim import separate_repet_sim
+from latentsep.models.model import Model
 from latentsep.quality.reference import sdr_db, si_sdr_db
+from latentsep.separation.downmix import downmix
 from latentsep.separation.separator import Separator
 from latentsep.training.song_folder import ReferenceSong
 
-System = Callable[[Waveform, int], Waveform]
-"""``(mixture [channel, sample], sample_rate_hz) -> vocals [channel, sample]``."""
+System = Callable[[ReferenceSong], Waveform]
+"""Estimates the vocals ``[channel, sample]`` of a song; only a reference looks at its stems."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,33 @@ class Summary:
 
 def reference_systems() -> dict[str, System]:
     """What every table holds beside the model: the mixture itself and a classical mask."""
-    return {"mixture": lambda mixture, _: mixture, "REPET-SIM": separate_repet_sim}
+    return {
+        "mixture": lambda song: song.mixture,
+        "REPET-SIM": lambda song: separate_repet_sim(song.mixture, song.sample_rate_hz),
+    }
 
 
 def model_system(separator: Separator) -> System:
     """A separator as a system."""
-    return lambda mixture, rate_hz: separator.separate(mixture, rate_hz).vocals
+    return lambda song: separator.separate(song.mixture, song.sample_rate_hz).vocals
+
+
+def codec_ceiling(model: Model) -> System:
+    """The true vocals through the model's codec and back: what unmasked output cannot pass."""
+    codec = model.latent_space.codec
+
+    def ceiling(song: ReferenceSong) -> Waveform:
+        vocals = resample(song.vocals, song.sample_rate_hz, codec.sample_rate_hz)
+        stereo = downmix(torch.from_numpy(vocals))
+        hops = -(-stereo.shape[1] // codec.hop_samples)
+        padded = torch.nn.functional.pad(stereo, (0, hops * codec.hop_samples - stereo.shape[1]))
+        with torch.inference_mode():
+            decoded = codec.decode(codec.encode(padded[None]))[0, :, : stereo.shape[1]]
+        kept = decoded if len(vocals) == 2 else decoded.mean(dim=0, keepdim=True)
+        back = resample(kept.cpu().numpy(), codec.sample_rate_hz, song.sample_rate_hz)
+        return back[:, : song.vocals.shape[1]]
+
+    return ceiling
 
 
 def score(songs: Iterable[ReferenceSong], systems: Mapping[str, System]) -> Iterator[Score]:
@@ -67,7 +93,7 @@ def summarise(scores: Iterable[Score]) -> list[Summary]:
 
 def _score_one(song: ReferenceSong, name: str, system: System) -> Score:
     began = time.perf_counter()
-    estimate = system(song.mixture, song.sample_rate_hz)
+    estimate = system(song)
     wall_s = time.perf_counter() - began
     return Score(
         song=song.name,

@@ -5,6 +5,7 @@ from tiny_models import noise_waveform, tiny_model
 from latentsep.evaluation.scoring import (
     Score,
     Summary,
+    codec_ceiling,
     model_system,
     reference_systems,
     score,
@@ -28,7 +29,7 @@ def scores(systems, *songs):
 
 def test_the_truth_times_nine_tenths_scores_20_db():
     one = song()
-    (row,) = scores({"fake": lambda _, rate_hz: np.float32(0.9) * one.vocals}, one)
+    (row,) = scores({"fake": lambda song: np.float32(0.9) * song.vocals}, one)
     assert (row.song, row.system) == ("song", "fake")
     assert row.vocals_sdr_db == pytest.approx(20, abs=1e-3)
     # A gain is no error to SI-SDR; float32 has about 140 dB.
@@ -39,24 +40,17 @@ def test_the_truth_times_nine_tenths_scores_20_db():
     assert row.realtime_factor > 0
 
 
-def test_systems_get_the_mixture_and_its_rate():
-    one, seen = song(), []
-
-    def system(mixture, rate_hz):
-        seen.append((mixture, rate_hz))
-        return mixture
-
-    (row,) = scores({"fake": system}, one)
-    ((mixture, rate_hz),) = seen
-    np.testing.assert_array_equal(mixture, one.vocals + one.accompaniment)
-    assert rate_hz == RATE_HZ
+def test_the_mixture_is_the_sum_of_the_stems_and_scores_like_it():
+    one = song()
+    np.testing.assert_array_equal(one.mixture, one.vocals + one.accompaniment)
+    (row,) = scores({"fake": lambda song: song.mixture}, one)
     # The error is the accompaniment, as strong as the vocals; nothing is left for it.
     assert row.vocals_sdr_db == pytest.approx(0, abs=0.3)
     assert row.accompaniment_sdr_db == pytest.approx(0, abs=1e-4)
 
 
 def test_every_system_is_scored_on_every_song_in_order():
-    systems = {"a": lambda mixture, _: mixture, "b": lambda mixture, _: 0 * mixture}
+    systems = {"a": lambda song: song.mixture, "b": lambda song: 0 * song.mixture}
     rows = scores(systems, song("x"), song("y"))
     pairs = [(row.song, row.system) for row in rows]
     assert pairs == [("x", "a"), ("x", "b"), ("y", "a"), ("y", "b")]
@@ -67,11 +61,11 @@ def test_scores_come_song_by_song_without_reading_ahead():
         yield song("x")
         pytest.fail("read ahead")
 
-    assert next(score(songs(), {"a": lambda mixture, _: mixture})).song == "x"
+    assert next(score(songs(), {"a": lambda song: song.mixture})).song == "x"
 
 
 def test_silent_vocals_have_no_score():
-    (row,) = scores({"a": lambda mixture, _: mixture}, song(vocals_gain=0.0))
+    (row,) = scores({"a": lambda song: song.mixture}, song(vocals_gain=0.0))
     assert (row.vocals_sdr_db, row.vocals_si_sdr_db) == (None, None)
     assert row.accompaniment_sdr_db is not None
 
@@ -103,4 +97,12 @@ def test_a_separator_is_a_system():
     separator = Separator(tiny_model())
     one = song()
     expected = separator.separate(one.mixture, RATE_HZ).vocals
-    np.testing.assert_array_equal(model_system(separator)(one.mixture, RATE_HZ), expected)
+    np.testing.assert_array_equal(model_system(separator)(one), expected)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_codec_alone_gives_back_what_its_band_holds(channels):
+    model = tiny_model(codec={"name": "identity", "options": {"sample_rate_hz": RATE_HZ}})
+    stem = noise_waveform(1, RATE_HZ + 7)[:channels]
+    one = ReferenceSong("song", RATE_HZ, stem, np.zeros_like(stem))
+    np.testing.assert_allclose(codec_ceiling(model)(one), stem, atol=1e-6)
