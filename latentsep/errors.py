@@ -7,7 +7,8 @@ LatentsepError
 │   ├── AudioDecodeError      the bytes are not audio we can read
 │   │   ├── DecoderCrashedError    the decoder child died on this track
 │   │   └── DecoderTimeoutError    the decoder child made no progress in time
-│   ├── NonFiniteAudioError   NaN or infinity, in the source or out of the model
+│   ├── NonFiniteAudioError   NaN or infinity
+│   │   └── NonFiniteSourceError   in the source; also an AudioDecodeError
 │   └── AudioEncodeError      a stem cannot be written: full disk, no permission, impossible format
 """
 
@@ -41,7 +42,11 @@ class DecoderTimeoutError(AudioDecodeError):
 
 
 class NonFiniteAudioError(TrackError):
-    """NaN or infinity in the source, or out of the model."""
+    """NaN or infinity in audio."""
+
+
+class NonFiniteSourceError(NonFiniteAudioError, AudioDecodeError):
+    """NaN or infinity in the source."""
 
 
 class AudioEncodeError(TrackError):

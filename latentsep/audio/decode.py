@@ -17,7 +17,13 @@ from latentsep.audio.limits import DecodeLimits
 from latentsep.audio.source import SourceInfo
 from latentsep.audio.spool import AudioSource, LocalFile, localise
 from latentsep.audio.waveform import Waveform
-from latentsep.errors import AudioDecodeError, DecoderCrashedError, NonFiniteAudioError, TrackError
+from latentsep.errors import (
+    AudioDecodeError,
+    DecoderCrashedError,
+    NonFiniteAudioError,
+    NonFiniteSourceError,
+    TrackError,
+)
 
 __all__ = ["AudioReader", "AudioSource", "DecodeLimits", "Decoder", "probe", "read_audio"]
 
@@ -48,7 +54,7 @@ class AudioReader:
 
         Raises:
             AudioDecodeError: the data are damaged or truncated, or the child crashed or hung.
-            NonFiniteAudioError: a sample is NaN or infinite.
+            NonFiniteSourceError: a sample is NaN or infinite.
         """
         if not self._is_open:
             raise StopIteration
@@ -166,7 +172,7 @@ class Decoder:
 
         Raises:
             AudioDecodeError: as ``open``, or the data are damaged or truncated.
-            NonFiniteAudioError: a sample is NaN or infinite.
+            NonFiniteSourceError: a sample is NaN or infinite.
         """
         with self.open(source) as reader:
             blocks = list(reader)
@@ -258,5 +264,5 @@ def _error_from(record: dict[str, Any], name: str, child: ChildProcess) -> Track
         return child.nonsense(repr(record)[:200])
     kind: type[TrackError] = AudioDecodeError
     if record.get("kind") == NonFiniteAudioError.__name__:
-        kind = NonFiniteAudioError
+        kind = NonFiniteSourceError
     return kind(f"{name}: {record.get('message')}")

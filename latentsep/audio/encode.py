@@ -15,13 +15,11 @@ import soundfile  # type: ignore[import-untyped]
 
 from latentsep.audio.containers import check_complete, riff_chunk_offset
 from latentsep.audio.id3 import id3_tag
-from latentsep.audio.quantise import IntegerWaveform, quantise
+from latentsep.audio.quantise import IntegerWaveform
 from latentsep.audio.resample import StreamResampler, resampled_length
 from latentsep.audio.sndfile_source import TAG_NAMES
 from latentsep.audio.waveform import Waveform
 from latentsep.errors import AudioDecodeError, AudioEncodeError, ConfigError, NonFiniteAudioError
-
-__all__ = ["AudioWriter", "StemFormat", "quantise"]
 
 TEMPORARY_PREFIX = ".latentsep-"
 # Vorbis in libsndfile overflows its stack on long writes.
@@ -63,13 +61,11 @@ class StemFormat:
         codec: ``flac``, ``wav``, ``mp3``, ``ogg`` (Vorbis) or ``opus``.
         bit_depth: 16 or 24 for flac and wav, 32 for float wav; ``None`` for the lossy ones.
         quality: of the lossy ones, from 0 (smallest file) to 1 (best).
-        constant_bitrate: mp3 only; variable otherwise.
     """
 
     codec: str = "flac"
     bit_depth: int | None = 16
     quality: float = 0.8
-    constant_bitrate: bool = False
 
     def __post_init__(self) -> None:
         if self.codec not in _CODECS:
@@ -81,8 +77,6 @@ class StemFormat:
             )
         if not 0 <= self.quality <= 1:
             raise ConfigError(f"quality must lie in 0..1, got {self.quality}")
-        if self.constant_bitrate and self.codec != "mp3":
-            raise ConfigError(f"constant_bitrate is for mp3 only, codec is {self.codec!r}")
 
     @property
     def extension(self) -> str:
@@ -132,6 +126,7 @@ class AudioWriter:
         path: final name.
         file_rate_hz: rate of the file; differs from the audio's where the format cannot hold that.
         frames_written: samples per channel taken so far, at the audio's rate.
+        is_published: the file stands under its name.
     """
 
     def __init__(
@@ -150,6 +145,7 @@ class AudioWriter:
         self._resampler = StreamResampler(sample_rate_hz, self.file_rate_hz, channels)
         # Independent of the final name, which may already be as long as names can be.
         self._temporary = self.path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}.tmp")
+        self.is_published = False
         self._file: soundfile.SoundFile | None = None
 
     def __enter__(self) -> Self:
@@ -240,17 +236,12 @@ class AudioWriter:
             subtype=self._format.subtype,
             # LAME refuses the far end, 1.
             compression_level=0.99 * (1 - self._format.quality) if is_lossy else None,
-            bitrate_mode=self._bitrate_mode(),
+            bitrate_mode="VARIABLE" if self._format.codec == "mp3" else None,
         )
         if self._format.codec == "wav":
             # RF64 above 4 GiB only; soundfile has no name for this command.
             soundfile._snd.sf_command(file._file, _RF64_AUTO_DOWNGRADE, soundfile._ffi.NULL, 1)
         return file
-
-    def _bitrate_mode(self) -> str | None:
-        if self._format.codec != "mp3":
-            return None
-        return "CONSTANT" if self._format.constant_bitrate else "VARIABLE"
 
     def _set_tags(self) -> None:
         if self._format.codec == "mp3":
@@ -288,6 +279,7 @@ class AudioWriter:
             _clear_peak_time(self._temporary)
         _sync(self._temporary)
         self._temporary.replace(self.path)
+        self.is_published = True
         _sync(self.path.parent)
 
     @contextmanager

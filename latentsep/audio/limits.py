@@ -5,6 +5,10 @@ from dataclasses import asdict, dataclass
 
 from latentsep.errors import AudioDecodeError, ConfigError
 
+MIN_SAMPLE_RATE_HZ = 8_000
+MAX_SAMPLE_RATE_HZ = 192_000
+MAX_CHANNELS = 64
+
 
 @dataclass(frozen=True)
 class DecodeLimits:
@@ -24,9 +28,9 @@ class DecodeLimits:
     no_progress_timeout_s: float = 60.0
     total_timeout_s: float | None = None
     memory_bytes: int = 2 * 1024**3
-    min_sample_rate_hz: int = 8_000
-    max_sample_rate_hz: int = 192_000
-    max_channels: int = 64
+    min_sample_rate_hz: int = MIN_SAMPLE_RATE_HZ
+    max_sample_rate_hz: int = MAX_SAMPLE_RATE_HZ
+    max_channels: int = MAX_CHANNELS
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():

@@ -1,4 +1,4 @@
-"""Float samples to the integer grid of a file, and back."""
+"""Float samples to the integer grid of a file."""
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +28,3 @@ def quantise(block: Waveform, bit_depth: int) -> tuple[IntegerWaveform, int]:
     steps = np.rint(block.astype(np.float64) * full_scale)
     clipped = int(np.count_nonzero((steps < -full_scale) | (steps >= full_scale)))
     return np.clip(steps, -full_scale, full_scale - 1).astype(np.int32), clipped
-
-
-def dequantise(block: IntegerWaveform, bit_depth: int) -> Waveform:
-    """Float samples ``[channel, sample]`` of integers; exact up to 24 bits."""
-    return block.astype(np.float32) / np.float32(2 ** (bit_depth - 1))

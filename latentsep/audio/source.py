@@ -1,8 +1,6 @@
 """What a file says about itself before any sample is decoded."""
 
-import json
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -33,22 +31,3 @@ class SourceInfo:
     frames: int | None
     duration_s: float | None = None
     tags: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def is_integer(self) -> bool:
-        """Samples are integers on a grid of ``2 ** -(bit_depth - 1)``."""
-        return self.is_lossless and not self.is_float and self.bit_depth is not None
-
-    def to_json(self) -> str:
-        """One JSON object with a key per attribute."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> "SourceInfo":
-        """Inverse of ``to_json``.
-
-        Raises:
-            TypeError: a key is missing or unknown.
-        """
-        values: dict[str, Any] = json.loads(text)
-        return cls(**values)

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from latentsep.cli.separate import refinement_mode
+
 _MODEL = click.option(
     "-n", "--model", default="default", show_default=True, help="Name or model folder."
 )
@@ -57,7 +59,7 @@ def speed(
     from latentsep.separation.separator import Separator
 
     torch.set_num_threads(threads)
-    dials = {"device": device, "steps": steps, "refinement": _refinement(refine)}
+    dials = {"device": device, "steps": steps, "refinement": refinement_mode(refine)}
     report = measure_speed(lambda: Separator.from_pretrained(model, **dials), audio_s, repeats)
     _print_values(asdict(report), output)
 
@@ -82,15 +84,11 @@ def seams(
     mixture, info = read_audio(song)
     loaded = load_model(model)
     rate_hz = loaded.latent_space.codec.sample_rate_hz
-    options = SeparationOptions(device=device, steps=steps, refinement=_refinement(refine))
+    options = SeparationOptions(device=device, steps=steps, refinement=refinement_mode(refine))
     reports = measure_seams(
         loaded, options, resample(mixture, info.sample_rate_hz, rate_hz), rate_hz
     )
     _print_values({report.change: report.difference_db for report in reports}, output)
-
-
-def _refinement(refine: bool | None) -> Any:  # noqa: ANN401 - one of SeparationOptions' words
-    return None if refine is None else "mask" if refine else "off"
 
 
 def _print_values(values: dict[str, Any], output: str) -> None:

@@ -22,11 +22,13 @@ def demo(context: click.Context, out: Path, model: str) -> None:
     """Generate a few songs, separate them, and score the stems."""
     from latentsep.audio.decode import Decoder
     from latentsep.evaluation.demo import score_stems, write_songs
+    from latentsep.models.folder import find_model
 
+    find_model(model)
     songs = write_songs(out / "songs")
     click.echo(f"generated {len(songs)} songs in {out / 'songs'}")
     stems = out / "stems"
-    context.invoke(separate, inputs=(str(out / "songs"),), out=stems, model=model)
+    context.invoke(separate, inputs=(str(out / "songs"),), out=stems, model=model, overwrite=True)
     with Decoder() as decoder:
         for song in songs:
             vocals = stems / model_label(model) / song.path.stem / "vocals.flac"

@@ -10,6 +10,7 @@ from latentsep.cli.demo import demo
 from latentsep.cli.evaluate import evaluate
 from latentsep.cli.exit_codes import EXIT_CONFIG, EXIT_INTERRUPTED, EXIT_REJECTS
 from latentsep.cli.models import models
+from latentsep.cli.progress import printable
 from latentsep.cli.separate import separate
 from latentsep.cli.train import train
 from latentsep.errors import ConfigError, LatentsepError
@@ -38,10 +39,10 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except ConfigError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {printable(str(error))}", err=True)
         sys.exit(EXIT_CONFIG)
     except LatentsepError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {printable(str(error))}", err=True)
         sys.exit(EXIT_REJECTS)
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted; run the same command again to go on.", err=True)

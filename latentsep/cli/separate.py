@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ import click
 
 from latentsep.cli.exit_codes import EXIT_INTERRUPTED, EXIT_REJECTS
 from latentsep.cli.progress import TrackProgress, printable
+from latentsep.errors import ConfigError
+from latentsep.version import ALGORITHM_VERSION, __version__
 
 if TYPE_CHECKING:
     from latentsep.pipeline.inputs import PlannedTrack
@@ -96,6 +98,7 @@ def _codec_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Place below OUT; fields {track} {stem} {ext} {model} {dir}.",
 )
 @click.option("--skip-existing", is_flag=True, help="Leave out tracks whose stems are all there.")
+@click.option("--overwrite", is_flag=True, help="Replace stems that are there.")
 @click.option("-v", "--verbose", is_flag=True, help="Show traces of unexpected errors.")
 @click.option(
     "--output",
@@ -112,6 +115,7 @@ def separate(
     bit_depth: int | None,
     filename: str,
     skip_existing: bool,
+    overwrite: bool,
     threads: int | None,
     refine: bool | None,
     output: str,
@@ -123,39 +127,44 @@ def separate(
     INPUT is an audio or video file, a folder (searched recursively) or a quoted glob. The stems go
     to OUT/MODEL/TRACK/{vocals,accompaniment}.flac with the source's rate, channels and length.
 
+    Stems that are there already are never replaced unasked: see --skip-existing and --overwrite.
+
     Exit codes: 0 all done; 1 some tracks could not be separated; 2 a setting is wrong and nothing
     was started; 75 interrupted, run again with --skip-existing to go on.
     """
+    from latentsep.audio.folders import make_writable
     from latentsep.pipeline.inputs import expand_inputs, plan_outputs
-    from latentsep.pipeline.store import OutputOptions, check_folder
+    from latentsep.pipeline.store import OutputOptions, remove_stale
 
     logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING)
-    if refine is not None:
-        dials["refinement"] = "mask" if refine else "off"
+    dials["refinement"] = refinement_mode(refine)
     codec = codec or CODECS[0]
     written = OutputOptions(codec=codec, bit_depth=bit_depth)
-    written.check()
-    files = expand_inputs(inputs, out)
-    tracks = plan_outputs(files, out, filename, model_label(model), codec)
-    check_folder(out)
-    todo = [track for track in tracks if not (skip_existing and _is_done(track))]
+    label = model_label(model)
+    files = expand_inputs(inputs, own=(out, out / label))
+    tracks = plan_outputs(files, out, filename, label, codec)
+    todo = _choose(tracks, skip_existing=skip_existing, overwrite=overwrite)
     outcomes: list[TrackResult | Reject] = []
+    is_interrupted = False
     with _interruptible():
         try:
             separator = _separator(model, threads, written, dials)
+            make_writable(out)
+            remove_stale(out)
             with separator.decoder, TrackProgress(len(todo)) as progress:
                 for outcome in _run(separator, todo, progress):
                     outcomes.append(outcome)
                     if output == "text":
                         _print_outcome(outcome, progress)
         except KeyboardInterrupt:
-            click.echo(
-                f"Interrupted after {len(outcomes)} of {len(todo)} tracks; run the same "
-                "command with --skip-existing to go on.",
-                err=True,
-            )
-            sys.exit(EXIT_INTERRUPTED)
-    _summarise(outcomes, skipped=len(tracks) - len(todo), model=model, output=output)
+            is_interrupted = True
+    summary = _Summary(model, outcomes, len(tracks) - len(todo), len(todo) - len(outcomes))
+    _print_json(summary) if output == "json" else _print_text(summary)
+    if is_interrupted:
+        click.echo("Interrupted; run the same command with --skip-existing to go on.", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    if summary.rejects:
+        sys.exit(EXIT_REJECTS)
 
 
 def model_label(model: str) -> str:
@@ -163,9 +172,27 @@ def model_label(model: str) -> str:
     return Path(model).resolve().name
 
 
-def _is_done(track: "PlannedTrack") -> bool:
+def refinement_mode(refine: bool | None) -> str | None:
+    """The word of ``SeparationOptions`` for ``--refine/--no-refine``."""
+    return None if refine is None else "mask" if refine else "off"
+
+
+def _choose(
+    tracks: "list[PlannedTrack]", *, skip_existing: bool, overwrite: bool
+) -> "list[PlannedTrack]":
+    """The tracks to separate; stems of an earlier run are never replaced unasked."""
     # os.path says no where pathlib raises: names that are too long.
-    return all(os.path.isfile(path) for path in track.stems.values())  # noqa: PTH113
+    is_there = [all(map(os.path.isfile, track.stems.values())) for track in tracks]
+    if any(is_there) and not skip_existing and not overwrite:
+        first = tracks[is_there.index(True)].stems["vocals"].parent
+        raise ConfigError(
+            f"{sum(is_there)} of {len(tracks)} tracks have stems already, the first in {first}; "
+            "--skip-existing leaves those tracks out, "
+            "--overwrite replaces their stems, whichever songs they came from"
+        )
+    if not skip_existing:
+        return tracks
+    return [track for track, done in zip(tracks, is_there, strict=True) if not done]
 
 
 def _separator(
@@ -191,7 +218,7 @@ def _run(
         progress.start(track.source.name)
 
         def work(track: "PlannedTrack" = track) -> "TrackResult":
-            return separator.separate(track.source, track.stems, progress.seconds)
+            return separator.separate(track, progress.seconds)
 
         yield separate_or_reject(str(track.source), work)
         progress.finish()
@@ -215,36 +242,56 @@ def _print_outcome(outcome: "TrackResult | Reject", progress: TrackProgress) -> 
     )
 
 
-def _summarise(
-    outcomes: "list[TrackResult | Reject]", *, skipped: int, model: str, output: str
-) -> None:
-    from latentsep.pipeline.memory import peak_rss_bytes
-    from latentsep.pipeline.rejects import Reject
+@dataclass(frozen=True)
+class _Summary:
+    model: str
+    outcomes: "list[TrackResult | Reject]"
+    skipped: int
+    not_reached: int
 
-    rejects = [outcome for outcome in outcomes if isinstance(outcome, Reject)]
-    results = [outcome for outcome in outcomes if not isinstance(outcome, Reject)]
-    if output == "json":
-        summary = {
-            "model": model,
-            "tracks": [
-                {**asdict(r), "duration_s": r.duration_s, "realtime_factor": r.realtime_factor}
-                for r in results
-            ],
-            "rejects": [asdict(reject) for reject in rejects],
-            "skipped": skipped,
-            "peak_rss_bytes": peak_rss_bytes(),
-        }
-        click.echo(json.dumps(summary, indent=2))
-    else:
-        audio_s = sum(result.duration_s for result in results)
-        wall_s = sum(result.wall_s for result in results)
-        speed = f", {audio_s / 60:.1f} min at {audio_s / wall_s:.0f}x real time" if wall_s else ""
-        click.echo(
-            f"{len(results)} separated, {len(rejects)} failed, {skipped} skipped{speed}, "
-            f"peak memory {peak_rss_bytes() / 1e9:.2f} GB"
-        )
-    if rejects:
-        sys.exit(EXIT_REJECTS)
+    @property
+    def results(self) -> "list[TrackResult]":
+        from latentsep.pipeline.track import TrackResult
+
+        return [outcome for outcome in self.outcomes if isinstance(outcome, TrackResult)]
+
+    @property
+    def rejects(self) -> "list[Reject]":
+        from latentsep.pipeline.rejects import Reject
+
+        return [outcome for outcome in self.outcomes if isinstance(outcome, Reject)]
+
+
+def _print_json(summary: _Summary) -> None:
+    from latentsep.pipeline.memory import peak_rss_bytes
+
+    document = {
+        "model": summary.model,
+        "version": __version__,
+        "algorithm_version": ALGORITHM_VERSION,
+        "tracks": [
+            {**asdict(r), "duration_s": r.duration_s, "realtime_factor": r.realtime_factor}
+            for r in summary.results
+        ],
+        "rejects": [asdict(reject) for reject in summary.rejects],
+        "skipped": summary.skipped,
+        "not_reached": summary.not_reached,
+        "peak_rss_bytes": peak_rss_bytes(),
+    }
+    click.echo(json.dumps(document, indent=2))
+
+
+def _print_text(summary: _Summary) -> None:
+    from latentsep.pipeline.memory import peak_rss_bytes
+
+    audio_s = sum(result.duration_s for result in summary.results)
+    wall_s = sum(result.wall_s for result in summary.results)
+    speed = f", {audio_s / 60:.1f} min at {audio_s / wall_s:.0f}x real time" if wall_s else ""
+    left = f", {summary.not_reached} not reached" if summary.not_reached else ""
+    click.echo(
+        f"{len(summary.results)} separated, {len(summary.rejects)} failed, "
+        f"{summary.skipped} skipped{left}{speed}, peak memory {peak_rss_bytes() / 1e9:.2f} GB"
+    )
 
 
 @contextmanager

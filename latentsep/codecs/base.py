@@ -42,10 +42,10 @@ class Codec(Protocol):
 
 
 def check_numbers(**numbers: int) -> None:
-    """Refuse rates, counts and lengths below 1."""
-    wrong = {name: value for name, value in numbers.items() if value < 1}
+    """Refuse rates, counts and lengths that are not whole numbers of at least 1."""
+    wrong = {n: value for n, value in numbers.items() if not isinstance(value, int) or value < 1}
     if wrong:
-        raise ValueError(f"numbers of at least 1 are wanted, got {wrong}")
+        raise ValueError(f"whole numbers of at least 1 are wanted, got {wrong}")
 
 
 def check_waveform(codec: Codec, waveform: Tensor) -> None:

@@ -2,8 +2,7 @@
 
 The modified discrete cosine transform (Princen, Johnson and Bradley, ICASSP 1987) with a sine
 window is orthonormal and linear, so latents add up as waveforms do. Keeping only the low bins of
-mid and fewer of side makes it compact; true vocals come back at 23 dB SDR on real songs and 29 dB
-on generated ones at the default bands (docs/benchmarks.md).
+mid and fewer of side makes it compact; what true vocals lose on the way is in docs/benchmarks.md.
 """
 
 import math
@@ -30,12 +29,17 @@ class MdctCodec(nn.Module):
         side_bins: int = 256,
     ) -> None:
         super().__init__()
-        check_numbers(sample_rate_hz=sample_rate_hz, hop_samples=hop_samples)
         if not 0 < side_bins <= mid_bins <= hop_samples:
             raise ValueError(
                 f"0 < side_bins <= mid_bins <= hop_samples ({hop_samples}) is needed, "
                 f"got side_bins={side_bins}, mid_bins={mid_bins}"
             )
+        check_numbers(
+            sample_rate_hz=sample_rate_hz,
+            hop_samples=hop_samples,
+            mid_bins=mid_bins,
+            side_bins=side_bins,
+        )
         self.sample_rate_hz = sample_rate_hz
         self.hop_samples = hop_samples
         self.mid_bins = mid_bins

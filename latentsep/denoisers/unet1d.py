@@ -74,10 +74,11 @@ class UNet1d(nn.Module):
         step_channels: int = 128,
     ) -> None:
         super().__init__()
-        if not widths or min(widths) < 1 or blocks < 0:
+        if not widths or min([*widths, *bottom_dilations, step_channels]) < 1 or blocks < 0:
             raise ValueError(
-                f"widths must be at least one number above 0 and blocks 0 or more, "
-                f"got widths={list(widths)}, blocks={blocks}"
+                "widths, bottom_dilations and step_channels must be above 0, with at least one "
+                f"width, and blocks 0 or more; got widths={list(widths)}, blocks={blocks}, "
+                f"bottom_dilations={list(bottom_dilations)}, step_channels={step_channels}"
             )
         self.stride_frames = 2 ** (len(widths) - 1)
         self.step_mlp = nn.Sequential(

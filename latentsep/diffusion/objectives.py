@@ -1,5 +1,6 @@
 """What a network learns to predict, and how its output becomes a clean estimate."""
 
+import math
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
@@ -45,6 +46,11 @@ class BridgeObjective:
     max_steps = 64
 
     def __init__(self, spread: float = 0.15, start_share: float = 0.5) -> None:
+        if not (0 <= spread < math.inf and 0 <= start_share <= 1):
+            raise ValueError(
+                f"spread must be 0 or more and start_share lie in 0..1, "
+                f"got spread={spread}, start_share={start_share}"
+            )
         self.spread = spread
         self.start_share = start_share
 
@@ -87,7 +93,7 @@ class RegressionObjective(BridgeObjective):
         super().__init__(spread=0.0, start_share=1.0)
 
 
-OBJECTIVES: dict[str, type[BridgeObjective]] = {
+OBJECTIVES: dict[str, Callable[..., Objective]] = {
     "bridge": BridgeObjective,
     "regression": RegressionObjective,
 }

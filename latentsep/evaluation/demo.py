@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from latentsep.audio.decode import Decoder
-from latentsep.audio.encode import AudioWriter, StemFormat, quantise
+from latentsep.audio.encode import AudioWriter, StemFormat
+from latentsep.audio.quantise import quantise
 from latentsep.audio.resample import resample
 from latentsep.audio.waveform import Waveform
 from latentsep.evaluation.songs import generated_songs

@@ -65,7 +65,9 @@ def _parts(separator: Separator, repeats: int) -> dict[str, float]:
     space = model.latent_space
     chunk_s = plan.chunk_frames * plan.hop_samples / space.codec.sample_rate_hz
     samples = (plan.chunk_frames - plan.extra_frames) * plan.hop_samples
-    waveform = torch.randn(1, space.codec.channels, samples, device=separator.device)
+    generator = torch.Generator().manual_seed(0)
+    waveform = torch.randn(1, space.codec.channels, samples, generator=generator)
+    waveform = waveform.to(separator.device)
     latents = space.encode(waveform)
     level = model.objective.schedule(1)[0]
     works: dict[str, Callable[[], object]] = {

@@ -14,9 +14,11 @@ from pydantic import (
 
 
 def explain(error: ValidationError) -> str:
-    """What is wrong with settings, in one line: each place and its problem."""
-    problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-    return "; ".join(problems)
+    """What is wrong with settings, in one line: each place, its problem and its value."""
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}, got {e['input']!r:.60}"
+        for e in error.errors(include_url=False)
+    )
 
 
 class Frozen(BaseModel):

@@ -1,6 +1,7 @@
 """A model on disk: ``{model.yaml, model.safetensors, MODEL_CARD.md}``."""
 
 import hashlib
+import os
 from importlib import resources
 from pathlib import Path
 
@@ -34,12 +35,11 @@ def find_model(name_or_folder: str | Path) -> Path:
     Raises:
         ModelError: it is neither.
     """
-    for folder in (bundled_folder() / name_or_folder, Path(name_or_folder)):
-        try:
-            if (folder / MODEL_FILE).is_file():
-                return folder
-        except OSError:  # a name too long, or a folder that may not be read
-            continue
+    is_bundled = str(name_or_folder) in bundled_names()
+    folder = bundled_folder() / name_or_folder if is_bundled else Path(name_or_folder)
+    # os.path says no where pathlib raises: names that are too long, folders that are closed.
+    if os.path.isfile(folder / MODEL_FILE):  # noqa: PTH113
+        return folder
     raise ModelError(
         f"unknown model {str(name_or_folder)!r}: neither a bundled model "
         f"({', '.join(bundled_names())}) nor a folder with {MODEL_FILE}; "

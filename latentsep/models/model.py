@@ -1,6 +1,5 @@
 """A model: latent space, network and objective, with its settings."""
 
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from latentsep.codecs import CODECS
@@ -11,6 +10,8 @@ from latentsep.diffusion.schedule import Level
 from latentsep.errors import ModelError
 from latentsep.models.config import ModelConfig, PartConfig
 from latentsep.models.latent_space import LatentSpace
+
+MODEL_CHANNELS = 2
 
 
 class Model(nn.Module):
@@ -26,6 +27,11 @@ class Model(nn.Module):
         super().__init__()
         self.config = config
         codec = _build("codec", CODECS, config.codec)
+        if codec.channels != MODEL_CHANNELS:
+            raise ModelError(
+                f"codec.options.channels must be {MODEL_CHANNELS}, got {codec.channels}; "
+                "other layouts are mixed down and masked"
+            )
         self.latent_space = LatentSpace(codec, config.level_radius_frames)
         network = PartConfig(
             name=config.network.name,
@@ -66,7 +72,7 @@ def _build(kind: str, registry: dict, part: PartConfig):  # type: ignore[no-unty
         raise ModelError(_unknown(kind, part.name, registry))
     try:
         return registry[part.name](**part.options)
-    except (TypeError, ValueError, ValidationError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"{kind} {part.name!r} cannot be built from {part.options}: {error}"
         ) from error

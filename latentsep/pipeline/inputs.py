@@ -38,11 +38,11 @@ class PlannedTrack:
     stems: dict[str, Path]
 
 
-def expand_inputs(inputs: Sequence[str], out: Path) -> list[InputFile]:
+def expand_inputs(inputs: Sequence[str], own: Sequence[Path]) -> list[InputFile]:
     """Files, folders (recursive, audio extensions only) and glob patterns to files, each once.
 
-    What lies below ``out`` is left out of folders and patterns around it: it is the stems of an
-    earlier run. So are hidden files and folders.
+    What lies below a folder of ``own`` is left out of folders and patterns around it: it is the
+    stems of an earlier run. So are hidden files and folders.
 
     Raises:
         ConfigError: a folder or pattern holds nothing, a folder cannot be listed, or an input is of
@@ -50,7 +50,7 @@ def expand_inputs(inputs: Sequence[str], out: Path) -> list[InputFile]:
     """
     found: dict[Path, InputFile] = {}
     for text in inputs:
-        for file in _expand(text, out):
+        for file in _expand(text, own):
             found.setdefault(_whole(file.path), file)
     return list(found.values())
 
@@ -61,7 +61,8 @@ def plan_outputs(
     """Give every stem a path of its own below ``out``.
 
     A track is named by its base name; where several would share one, by its path below the folder
-    the user named; then with its extension too; then by its whole path; then with a number.
+    the user named; then with its extension too; then by its path below the folder that
+    all files share; then with a number.
 
     Raises:
         ConfigError: the template is wrong, leads out of ``out``, or still lets two stems collide.
@@ -81,7 +82,7 @@ def plan_outputs(
     return planned
 
 
-def _expand(text: str, out: Path) -> list[InputFile]:
+def _expand(text: str, own: Sequence[Path]) -> list[InputFile]:
     if _SCHEME.match(text) or Path(text).suffix.lower() in MANIFEST_EXTENSIONS:
         raise ConfigError(
             f"{text}: manifests and object stores are not supported yet; "
@@ -90,24 +91,24 @@ def _expand(text: str, out: Path) -> list[InputFile]:
     path = path_from_uri(text)
     # os.path says no where pathlib raises: names that are too long, folders that are closed.
     if os.path.isdir(path):  # noqa: PTH112
-        files = _folder(path, out)
+        files = _folder(path, own)
     elif os.path.lexists(path) or not glob.has_magic(text):
         # A missing or unreadable file is that track's failure, not the end of the others.
         files = [InputFile(path, PurePosixPath(path.name))]
     else:
-        files = _pattern(text, out)
+        files = _pattern(text, own)
     if not files:
         raise ConfigError(f"{text}: no audio file found there")
     return files
 
 
-def _folder(folder: Path, out: Path) -> list[InputFile]:
-    files, own = [], os.path.realpath(out)
+def _folder(folder: Path, own: Sequence[Path]) -> list[InputFile]:
+    files, left_out = [], {os.path.realpath(path) for path in own}
     for parent, folders, names in os.walk(folder, onerror=_fail_unlisted):
         folders[:] = [
             name
             for name in folders
-            if not name.startswith(".") and os.path.realpath(Path(parent, name)) != own
+            if not name.startswith(".") and os.path.realpath(Path(parent, name)) not in left_out
         ]
         files += [
             Path(parent, name)
@@ -124,16 +125,19 @@ def _fail_unlisted(error: OSError) -> NoReturn:
     raise ConfigError(f"folder {error.filename} cannot be listed: {error.strerror}") from error
 
 
-def _pattern(text: str, out: Path) -> list[InputFile]:
+def _pattern(text: str, own: Sequence[Path]) -> list[InputFile]:
     fixed = Path(*takewhile(lambda part: not glob.has_magic(part), Path(text).parts))
     files = []
     for match in sorted(glob.glob(text, recursive=True)):  # noqa: PTH207 - pathlib has no absolute patterns
         path = Path(match)
-        if _is_below(path, out) and not _is_below(fixed, out):
+        if any(_is_below(path, folder) and not _is_below(fixed, folder) for folder in own):
             continue
-        files += (
-            _folder(path, out) if path.is_dir() else [InputFile(path, PurePosixPath(path.name))]
-        )
+        place = PurePosixPath(path.relative_to(fixed).as_posix())
+        if path.is_dir():
+            below = _folder(path, own)
+            files += [InputFile(file.path, place / file.relative) for file in below]
+        else:
+            files.append(InputFile(path, place))
     return files
 
 
@@ -158,10 +162,11 @@ def _without_extension(path: PurePosixPath) -> PurePosixPath:
 
 def _track_names(files: Sequence[InputFile]) -> list[str]:
     names = [_without_extension(file.relative).name for file in files]
+    common = os.path.commonpath([_whole(file.path).parent for file in files])
     longer: list[Callable[[InputFile], str]] = [
         lambda file: str(_without_extension(file.relative)),
         lambda file: str(file.relative),
-        lambda file: str(PurePosixPath(*_whole(file.path).parts[1:])),
+        lambda file: os.path.relpath(_whole(file.path), common),
     ]
     for rename in longer:
         counts = Counter(_key(name) for name in names)

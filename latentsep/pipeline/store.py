@@ -1,6 +1,5 @@
 """Stems to files while they stream in."""
 
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
@@ -12,7 +11,6 @@ from typing import Self
 from latentsep.audio.encode import TEMPORARY_PREFIX, AudioWriter, StemFormat
 from latentsep.audio.source import SourceInfo
 from latentsep.errors import ConfigError
-from latentsep.models.config import Frozen
 from latentsep.separation.stems import Stems
 
 STEM_NAMES = ("vocals", "accompaniment")
@@ -20,24 +18,24 @@ DEFAULT_BIT_DEPTH = 16
 STALE_AFTER_S = 24 * 3600.0
 
 
-class OutputOptions(Frozen):
-    """How stems are written; what is left out follows the source."""
+@dataclass(frozen=True)
+class OutputOptions:
+    """How stems are written; what is left out follows the source.
+
+    Raises:
+        ConfigError: the codec is unknown, or cannot have the bit depth.
+    """
 
     codec: str = "flac"
     bit_depth: int | None = None
 
-    def check(self) -> None:
-        """Refuse a bit depth that the codec cannot have.
-
-        Raises:
-            ConfigError: names what is allowed.
-        """
+    def __post_init__(self) -> None:
         if self.bit_depth is not None and not self.is_lossless:
             raise ConfigError(
                 f"{self.codec} has no bit depth, got {self.bit_depth}; take --flac or --wav with it"
             )
-        if self.bit_depth is not None:
-            StemFormat(self.codec, self.bit_depth)
+        lossless_depth = self.bit_depth or DEFAULT_BIT_DEPTH
+        StemFormat(self.codec, lossless_depth if self.is_lossless else None)
 
     @property
     def is_lossless(self) -> bool:
@@ -76,7 +74,6 @@ class StemFiles:
     def __init__(self, paths: Mapping[str, Path], fmt: StemFormat, info: SourceInfo) -> None:
         self.counts = LevelCounts()
         self.frames = 0
-        self._paths = paths
         self._format = fmt
         self._writers = {
             stem: AudioWriter(path, fmt, info.sample_rate_hz, info.channels, _tags(info, stem))
@@ -100,9 +97,10 @@ class StemFiles:
         try:
             self._stack.__exit__(kind, error, trace)
         except BaseException:
-            for path in self._paths.values():
-                with suppress(OSError):
-                    path.unlink()
+            for writer in self._writers.values():
+                if writer.is_published:
+                    with suppress(OSError):
+                        writer.path.unlink()
             raise
 
     def write(self, stems: Stems) -> None:
@@ -120,26 +118,16 @@ class StemFiles:
             accompaniment.write(stems.accompaniment)
 
 
-def check_folder(folder: Path) -> None:
-    """Make the folder and see that it can be written to, before any work.
+def remove_stale(folder: Path) -> None:
+    """Remove temporary files that a killed run left below a folder.
 
-    Temporary files that a killed run left in it are removed once they are a day old: nobody is
-    writing those any more.
-
-    Raises:
-        ConfigError: it cannot.
+    They must be a day old: nobody is writing those any more.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-        for left in folder.rglob(f"{TEMPORARY_PREFIX}*"):
-            if time.time() - left.stat().st_mtime > STALE_AFTER_S:
-                left.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"output folder {folder} cannot be written: {error.strerror}; take another with -o"
-        ) from error
+    for left in folder.rglob(f"{TEMPORARY_PREFIX}*.tmp"):
+        # Another run may publish or remove it at this moment.
+        with suppress(OSError):
+            if left.is_file() and time.time() - left.stat().st_mtime > STALE_AFTER_S:
+                left.unlink()
 
 
 def _tags(info: SourceInfo, stem: str) -> dict[str, str]:

@@ -1,12 +1,12 @@
 """One track from its file to its stems."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from latentsep.audio.decode import Decoder
 from latentsep.audio.source import SourceInfo
+from latentsep.pipeline.inputs import PlannedTrack
 from latentsep.pipeline.store import OutputOptions, StemFiles
 from latentsep.separation.separator import Separator
 
@@ -45,31 +45,30 @@ class FileSeparator:
         self.decoder = decoder
         self.output = output
 
-    def separate(
-        self, source: Path, stem_paths: Mapping[str, Path], on_seconds: OnSeconds
-    ) -> TrackResult:
+    def separate(self, track: PlannedTrack, on_seconds: OnSeconds) -> TrackResult:
         """Read one file and write its stems.
 
         Args:
-            source: the file.
-            stem_paths: final path of each stem.
+            track: the file and the final path of each stem.
             on_seconds: told the seconds written so far and the track's length, where it is known.
 
         Raises:
             TrackError: the file cannot be read, separated or written; no stem is left behind.
         """
         began = time.perf_counter()
-        with self.decoder.open(source) as reader:
+        with self.decoder.open(track.source) as reader:
             info = reader.info
             fmt = self.output.format_for(info)
-            with StemFiles(stem_paths, fmt, info) as files:
+            with StemFiles(track.stems, fmt, info) as files:
                 rate_hz, channels = info.sample_rate_hz, info.channels
-                for stems in self.separator.stream(reader, rate_hz, channels, source.stem):
+                # Not the track's place below OUT: that depends on its companions.
+                noise_id = track.source.stem
+                for stems in self.separator.stream(reader, rate_hz, channels, noise_id):
                     files.write(stems)
                     on_seconds(files.frames / rate_hz, info.duration_s)
         return TrackResult(
-            source=str(source),
-            stems={stem: str(path) for stem, path in stem_paths.items()},
+            source=str(track.source),
+            stems={stem: str(path) for stem, path in track.stems.items()},
             info=info,
             frames=files.frames,
             bit_depth=fmt.bit_depth,

@@ -129,8 +129,8 @@ def plan_windows(model: Model, options: SeparationOptions, steps: int) -> Window
     if chunk - 2 * context < stride:
         least_s = (2 * context + stride) * frame_s
         raise ConfigError(
-            f"a segment of {chunk * frame_s:.2f} s with an overlap of {2 * context / chunk:.2f} "
-            f"leaves nothing to keep; this model needs a segment of at least {least_s:.2f} s"
+            f"a segment of {chunk * frame_s:.2f} s with contexts of {context * frame_s:.2f} s on "
+            f"either side leaves nothing to keep; this model needs at least {least_s:.2f} s"
         )
     core = chunk - 2 * context
     least_chunks = math.ceil((2 * (rim + spoiled) + stride) / (core * MIN_CORE_SHARE))

@@ -9,6 +9,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from latentsep.audio.limits import MAX_CHANNELS, MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ
 from latentsep.audio.waveform import Waveform
 from latentsep.errors import ConfigError
 from latentsep.models.config import explain
@@ -22,7 +23,6 @@ from latentsep.separation.stems import Stems
 from latentsep.separation.windows import Window, WindowSeparator
 
 GPU_BATCH_CHUNKS = 16
-BLOCK_SAMPLES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,8 @@ class Separator:
             Stems of the same shape and rate; their sum is the mixture up to float rounding.
 
         Raises:
-            ValueError: the array is not ``[channel, sample]``, or is empty.
+            ValueError: the array is not float ``[channel, sample]``, or is empty; the rate or the
+                number of channels is none of a recording.
             NonFiniteAudioError: NaN or infinity in the waveform or out of the model.
         """
         (stems,) = self.separate_many([Track(track_id, waveform, sample_rate_hz)])
@@ -139,6 +140,10 @@ class Separator:
     ) -> Iterator[Stems]:
         """Separate a stream of blocks ``[channel, sample]`` in bounded memory.
 
+        Raises:
+            ValueError: rate, channels or a block are none of a recording.
+            NonFiniteAudioError: as ``separate``.
+
         Yields:
             Stems in order, as they become ready; together exactly as long as the blocks.
         """
@@ -157,7 +162,12 @@ class Separator:
             yield from session.stems()
 
     def session(self, sample_rate_hz: int, channels: int, track_id: str = "") -> TrackSession:
-        """Start one track whose windows the caller batches itself, with ``separate_windows``."""
+        """Start one track whose windows the caller batches itself, with ``separate_windows``.
+
+        Raises:
+            ValueError: the rate or the number of channels is none of a recording.
+        """
+        _check_format(sample_rate_hz, channels)
         codec = self.model.latent_space.codec
         noise = TrackNoise(self.options.seed, track_id, codec.latent_channels)
         return TrackSession(self.plan, codec.sample_rate_hz, sample_rate_hz, channels, noise)
@@ -178,9 +188,15 @@ class Separator:
             session.accept(vocals)
 
     def _pushed(self, track: Track) -> TrackSession:
-        waveform = np.asarray(track.waveform, np.float32)
+        waveform = np.asarray(track.waveform)
         if waveform.ndim != 2 or not waveform.size:
             raise ValueError(f"a waveform [channel, sample] is wanted, got shape {waveform.shape}")
+        if waveform.dtype.kind != "f":
+            raise ValueError(
+                f"a float waveform is wanted, full scale -1..1, got {waveform.dtype}; "
+                "divide integers by their full scale"
+            )
+        waveform = waveform.astype(np.float32)
         session = self.session(track.sample_rate_hz, len(waveform), track.track_id)
         session.push(waveform)
         session.finish()
@@ -201,6 +217,21 @@ class Separator:
                 "draw no noise; take --draws 1, or more --steps"
             )
         return steps
+
+
+def _check_format(sample_rate_hz: int, channels: int) -> None:
+    if not isinstance(sample_rate_hz, int | np.integer) or not (
+        MIN_SAMPLE_RATE_HZ <= sample_rate_hz <= MAX_SAMPLE_RATE_HZ
+    ):
+        raise ValueError(
+            f"sample_rate_hz must be a whole number in {MIN_SAMPLE_RATE_HZ}..{MAX_SAMPLE_RATE_HZ}, "
+            f"got {sample_rate_hz!r}"
+        )
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise ValueError(
+            f"1..{MAX_CHANNELS} channels are wanted, got {channels}; "
+            "is the array [sample, channel]? transpose it"
+        )
 
 
 def pick_device(name: str) -> torch.device:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from latentsep.audio.resample import StreamResampler
 from latentsep.audio.waveform import Waveform
-from latentsep.errors import NonFiniteAudioError
+from latentsep.errors import NonFiniteAudioError, NonFiniteSourceError
 from latentsep.separation.buffer import SampleBuffer
 from latentsep.separation.noise import TrackNoise
 from latentsep.separation.plan import WindowPlan
@@ -50,14 +50,14 @@ class TrackSession:
 
         Raises:
             ValueError: the block has another number of channels.
-            NonFiniteAudioError: the block holds NaN or infinity.
+            NonFiniteSourceError: the block holds NaN or infinity.
         """
         if block.ndim != 2 or block.shape[0] != self.channels:
             raise ValueError(
                 f"blocks of {self.channels} channels are wanted, got shape {block.shape}"
             )
         if not np.isfinite(block).all():
-            raise NonFiniteAudioError(
+            raise NonFiniteSourceError(
                 f"the source holds NaN or infinity after sample {self._source.end}; repair the file"
             )
         self._source.append(block)

@@ -3,11 +3,10 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from latentsep.audio.quantise import IntegerWaveform
 from latentsep.audio.waveform import Waveform
 
-Pcm = npt.NDArray[np.int32]
 BLOCK_SAMPLES = 1 << 14
 """Samples split at once: a block stays in the processor's cache, which is twice as fast."""
 
@@ -33,8 +32,8 @@ class Stems:
 class IntegerStems:
     """Both stems on a grid of integers, ``[channel, sample]``, and what had to be held in range."""
 
-    vocals: Pcm
-    accompaniment: Pcm
+    vocals: IntegerWaveform
+    accompaniment: IntegerWaveform
     mixture_clipped_samples: int
     limited_samples: int
 

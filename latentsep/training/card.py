@@ -1,5 +1,7 @@
 """The model card that is written beside trained weights."""
 
+from collections.abc import Iterable
+
 from latentsep.training.config import TrainConfig
 from latentsep.training.loop import Progress
 from latentsep.training.mixing import StemPool
@@ -10,7 +12,7 @@ def model_card(config: TrainConfig, progress: Progress, pool: StemPool) -> str:
     model = config.model
     data = config.data
     sources = [*data.songs, *data.vocals, *data.accompaniment, *data.impulse_responses]
-    listed = "\n".join(f"- `{source}`" for source in sources) or "- none"
+    listed = _bullets(f"`{source}`" for source in sources)
     return f"""# {model.name}
 
 {model.description}
@@ -22,9 +24,20 @@ def model_card(config: TrainConfig, progress: Progress, pool: StemPool) -> str:
 
 ## Training data
 
-{pool.describe()}
+{len(pool.generated)} generated songs of {data.generated_song_s:g} s, \
+{len(pool.recorded)} recorded songs, {len(pool.loose_vocals)} loose vocal \
+recordings, {len(pool.loose_accompaniment)} loose instruments, \
+{len(pool.impulse_responses)} impulse responses.
 
-Recorded stems, relative to the data folder:
+Sources of the recordings:
+
+{_bullets(data.sources)}
+
+Their places in the data folder:
 
 {listed}
 """
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines) or "- none"

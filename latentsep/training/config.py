@@ -8,6 +8,9 @@ from latentsep.models.config import Frozen, ModelConfig
 class DataConfig(Frozen):
     """Where stems come from and how they are mixed. Paths are relative to the data folder."""
 
+    sources: list[str] = Field(
+        default_factory=list, description="title, author, licence of what is listed; for the card"
+    )
     songs: list[str] = Field(
         default_factory=list, description="folders with vocals.* and any other stems beside it"
     )

@@ -9,6 +9,7 @@ import torch
 import yaml
 from pydantic import ValidationError
 
+from latentsep.audio.folders import make_writable
 from latentsep.errors import ConfigError
 from latentsep.models.config import explain
 from latentsep.models.folder import save_model
@@ -43,7 +44,13 @@ def train(config: TrainConfig, data_folder: Path, run_folder: Path, model_folder
         data_folder: recorded stems; paths in the configuration are relative to it.
         run_folder: checkpoints, the curve and generated songs; a second call goes on from there.
         model_folder: where the finished model goes.
+
+    Raises:
+        ConfigError: a folder cannot be written, or a setting does not fit the model.
+        AudioDecodeError: a recorded stem cannot be read.
     """
+    for folder in (run_folder, model_folder):
+        make_writable(folder)
     torch.set_num_threads(config.threads or free_cores())
     torch.manual_seed(config.seed)
     model = Model(config.model)

@@ -167,6 +167,10 @@ def test_the_same_base_names_in_two_folders_and_two_formats_all_survive(model, w
 def test_a_folder_can_take_its_own_stems(model, write_song, tmp_path):
     music = write_song("music/01.wav").parent
     for _ in range(2):
-        summary = run_json(music, "-n", model, "-o", music / "stems", "--threads", 1)
-        assert len(summary["tracks"]) == 1
-    assert files_in(music / "stems") == stem_files("tiny/01")
+        for out in (music / "stems", music):
+            arguments = [music, "-n", model, "-o", out, "--threads", 1, "--overwrite"]
+            shutil.rmtree(out / "tiny", ignore_errors=True)
+            assert len(run_json(*arguments)["tracks"]) == 1
+            assert len(run_json(*arguments)["tracks"]) == 1
+            assert files_in(out / "tiny") == stem_files("01")
+            shutil.rmtree(out / "tiny")

@@ -1,6 +1,6 @@
 """Musical plans: tempo, key, chords, and melodies that fit them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -225,11 +225,6 @@ def _phrase(
             notes.append(Note(start_s, length_beats * plan.beat_s, pitch, velocity))
         beat += length_beats
     return notes, pitch
-
-
-def transpose(note: Note, semitones: float) -> Note:
-    """The same note at another pitch."""
-    return replace(note, pitch_midi=note.pitch_midi + semitones)
 
 
 def diatonic_shift(plan: Plan, pitch_midi: float, steps: int) -> float:

@@ -38,7 +38,7 @@ LEAD_KINDS = (
 BASS_KINDS = ("pluck", "saw", "square", "sine", "triangle", "pulse", "fm")
 
 
-def _span_notes(plan: Plan, start_s: float, end_s: float, step_s: float) -> list[float]:
+def _span_notes(start_s: float, end_s: float, step_s: float) -> list[float]:
     count = max(1, round((end_s - start_s) / step_s))
     return [start_s + i * step_s for i in range(count) if start_s + i * step_s >= 0]
 
@@ -57,7 +57,7 @@ def play_bass(rng: np.random.Generator, plan: Plan, n_samples: int, rate_hz: int
     for start_s, end_s, degree in plan.chord_spans():
         root = plan.scale_pitch(degree) - 12
         root -= 12 * (root > 45)
-        for i, time_s in enumerate(_span_notes(plan, start_s, end_s, step_s)):
+        for i, time_s in enumerate(_span_notes(start_s, end_s, step_s)):
             if skip[i % 16] and i:
                 continue
             pitch = root + (int(moves[i % 16]) if i % 4 else 0)
@@ -104,7 +104,7 @@ def _chord_notes(rng: np.random.Generator, plan: Plan) -> list[Note]:
             begin_s = max(0.0, start_s)
             notes += _strum(rng, pitches, (begin_s, end_s - begin_s), spread_s)
             continue
-        for i, time_s in enumerate(_span_notes(plan, start_s, end_s, step_s)):
+        for i, time_s in enumerate(_span_notes(start_s, end_s, step_s)):
             if not hits[i % 16]:
                 continue
             played = pitches

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 from audio_media import noise, shift_against, tone
 
-from latentsep.audio.encode import AudioWriter, StemFormat, quantise
+from latentsep.audio.encode import AudioWriter, StemFormat
+from latentsep.audio.quantise import quantise
 from latentsep.errors import AudioEncodeError, ConfigError, NonFiniteAudioError
 
 INTEGER_FORMATS = [StemFormat(codec, bits) for codec in ("flac", "wav") for bits in (16, 24)]
 FLOAT_WAV = StemFormat("wav", 32)
 LOSSY_FORMATS = [
-    StemFormat("mp3", None), StemFormat("mp3", None, constant_bitrate=True),
+    StemFormat("mp3", None),
     StemFormat("ogg", None), StemFormat("opus", None),
 ]  # fmt: skip
 TAGS = {"title": "Tïtel 題", "artist": "someone", "tracknumber": "3", "comment": "a, b"}
@@ -41,7 +42,7 @@ def test_integers_land_in_the_file_exactly(decoder, tmp_path, fmt, channels):
     integers[:, :2] = [-full, full - 1]
     decoded, info = decoder.read(write(tmp_path / "a", fmt, integers))
     np.testing.assert_array_equal(decoded.astype(np.float64) * full, integers)
-    assert (info.bit_depth, info.frames, info.is_integer) == (fmt.bit_depth, 30_001, True)
+    assert (info.bit_depth, info.frames, info.is_float) == (fmt.bit_depth, 30_001, False)
 
 
 def test_float_wav_holds_floats_exactly_beyond_full_scale(decoder, tmp_path):
@@ -183,7 +184,6 @@ def test_samples_that_do_not_fit_the_format_are_refused(tmp_path):
         ({"bit_depth": 32}, r"bit_depth of flac is 32, allowed are \(16, 24\)"),
         ({"codec": "mp3"}, "bit_depth of mp3 is 16"),
         ({"quality": 1.5}, "quality must lie in 0..1"),
-        ({"constant_bitrate": True}, "for mp3 only"),
     ],
 )
 def test_impossible_formats_are_refused(settings, words):

@@ -16,7 +16,7 @@ from latentsep.cli.separate import model_label
         (["--steps", "65"], "model 'tiny' can do 1..64 steps, got 65"),
         (["--segment", "400"], "300 s are allowed"),
         (["--draws", "2"], "take --draws 1, or more --steps"),
-        (["--segment", "0.1"], "needs a segment of at least"),
+        (["--segment", "0.1"], "this model needs at least"),
         (["-d", "banana"], "device 'banana' cannot be used"),
         (["-d", "cuda:99"], "device 'cuda:99' cannot be used"),
         (["--mp3", "--int24"], "mp3 has no bit depth, got 24; take --flac or --wav with it"),
@@ -24,7 +24,7 @@ from latentsep.cli.separate import model_label
         (["--filename", "{nope}/{stem}"], "--filename '{nope}/{stem}': allowed fields are {track}"),
         (["--filename", "{track}.{ext}"], "{stem} is missing"),
         (["--filename", "../{stem}.{ext}"], "leads out of"),
-        (["-o", "song.wav"], "output folder song.wav cannot be written: File exists"),
+        (["-o", "song.wav"], "output folder song.wav cannot be written: it is a file"),
         (["empty"], "empty: no audio file found there"),
         (["s3://bucket/a"], "s3://bucket/a: manifests and object stores are not supported yet"),
     ],
@@ -74,10 +74,13 @@ def test_the_json_summary_holds_results_and_rejects(run, model_folder, song, tmp
     assert summary["peak_rss_bytes"] > 0
 
 
-def test_existing_tracks_are_skipped_on_request_only(run, model_folder, song, tmp_path):
+def test_existing_stems_are_skipped_or_replaced_on_request_only(run, model_folder, song, tmp_path):
     arguments = ["separate", song, "-n", model_folder, "-o", tmp_path / "out"]
     assert "1 separated, 0 failed, 0 skipped" in run(*arguments)[1]
-    assert "1 separated, 0 failed, 0 skipped" in run(*arguments)[1]
+    code, told, errors = run(*arguments)
+    assert (code, told) == (2, "")
+    assert "1 of 1 tracks have stems already" in errors
+    assert "1 separated, 0 failed, 0 skipped" in run(*arguments, "--overwrite")[1]
     assert "0 separated, 0 failed, 1 skipped" in run(*arguments, "--skip-existing")[1]
     (tmp_path / "out/tiny/song/vocals.flac").unlink()
     assert "1 separated, 0 failed, 0 skipped" in run(*arguments, "--skip-existing")[1]
@@ -120,9 +123,7 @@ def test_a_signal_while_the_model_loads_is_an_interruption(
     before = signal.getsignal(signal.SIGTERM)
     code, _, errors = run("separate", song, "-n", model_folder, "-o", tmp_path / "out")
     assert code == 75
-    assert errors == (
-        "Interrupted after 0 of 1 tracks; run the same command with --skip-existing to go on.\n"
-    )
+    assert errors == ("Interrupted; run the same command with --skip-existing to go on.\n")
     assert signal.getsignal(signal.SIGTERM) == before
 
 

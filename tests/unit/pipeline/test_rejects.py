@@ -9,6 +9,7 @@ from latentsep.errors import (
     DecoderCrashedError,
     ModelError,
     NonFiniteAudioError,
+    NonFiniteSourceError,
 )
 from latentsep.pipeline.rejects import Reject, separate_or_reject
 
@@ -57,3 +58,12 @@ def test_a_bug_or_the_machine_fails_one_track_and_is_logged(error, caplog):
 def test_what_concerns_every_track_goes_through(error):
     with pytest.raises(type(error)):
         separate_or_reject("a.wav", failing(error))
+
+
+def test_nan_in_the_source_is_a_matter_of_loading_and_out_of_the_model_of_separating():
+    def fail(error):
+        raise error
+
+    source = separate_or_reject("a.wav", lambda: fail(NonFiniteSourceError("NaN")))
+    model = separate_or_reject("a.wav", lambda: fail(NonFiniteAudioError("NaN")))
+    assert (source.stage, model.stage) == ("load", "separate")

@@ -8,7 +8,7 @@ import soundfile
 from latentsep.audio.encode import StemFormat
 from latentsep.audio.source import SourceInfo
 from latentsep.errors import AudioEncodeError, ConfigError
-from latentsep.pipeline.store import OutputOptions, StemFiles, check_folder
+from latentsep.pipeline.store import OutputOptions, StemFiles, remove_stale
 from latentsep.separation.stems import Stems
 
 
@@ -58,7 +58,7 @@ def test_a_wish_goes_before_the_source(info):
     ("codec", "bits"), [("flac", None), ("flac", 16), ("flac", 24), ("wav", 32), ("opus", None)]
 )
 def test_possible_formats_pass(codec, bits):
-    OutputOptions(codec=codec, bit_depth=bits).check()
+    assert OutputOptions(codec=codec, bit_depth=bits).format_for(FLOAT).codec == codec
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,13 @@ def test_possible_formats_pass(codec, bits):
         ("ogg", 16, "ogg has no bit depth"),
         ("opus", 32, "opus has no bit depth"),
         ("flac", 32, r"bit_depth of flac is 32, allowed are \(16, 24\)"),
+        ("nonsense", None, "codec is 'nonsense', allowed are flac"),
         ("wav", 8, r"bit_depth of wav is 8, allowed are \(16, 24, 32\)"),
     ],
 )
 def test_impossible_formats_are_refused(codec, bits, message):
     with pytest.raises(ConfigError, match=message):
-        OutputOptions(codec=codec, bit_depth=bits).check()
+        OutputOptions(codec=codec, bit_depth=bits)
 
 
 @pytest.fixture
@@ -184,18 +185,6 @@ def test_without_a_title_none_is_made_up(paths):
         assert (file.title, file.artist) == ("", "Somebody")
 
 
-def test_an_output_folder_is_made_and_left_empty(tmp_path):
-    check_folder(tmp_path / "deep/er")
-    assert list((tmp_path / "deep/er").iterdir()) == []
-
-
-@pytest.mark.parametrize("name", ["file", "file/below", "a" * 300])
-def test_an_output_folder_that_cannot_be_is_refused(tmp_path, name):
-    (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"output folder .* cannot be written: .*another with -o"):
-        check_folder(tmp_path / name)
-
-
 def test_temporary_files_of_a_killed_run_are_removed_after_a_day_and_no_others(tmp_path):
     old, young, other = (
         tmp_path / "album" / name
@@ -207,5 +196,23 @@ def test_temporary_files_of_a_killed_run_are_removed_after_a_day_and_no_others(t
     two_days_ago_s = time.time() - 2 * 24 * 3600
     for file in (old, other):
         os.utime(file, (two_days_ago_s, two_days_ago_s))
-    check_folder(tmp_path)
+    remove_stale(tmp_path)
     assert sorted(file.name for file in old.parent.iterdir()) == [young.name, other.name]
+
+
+def test_what_looks_like_a_temporary_file_and_is_none_stays(tmp_path):
+    (tmp_path / ".latentsep-folder.tmp").mkdir()
+    (tmp_path / ".latentsep-link.tmp").symlink_to("nowhere")
+    (tmp_path / ".latentsep-notes").write_bytes(b"x")
+    before = sorted(tmp_path.iterdir())
+    remove_stale(tmp_path)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_stems_of_an_earlier_run_survive_one_that_publishes_nothing(paths):
+    with StemFiles(paths, StemFormat(), source()) as files:
+        files.write(block())
+    before = {stem: path.read_bytes() for stem, path in paths.items()}
+    with pytest.raises(AudioEncodeError), StemFiles(paths, StemFormat(), source()):
+        pass  # no frames: the first publication fails
+    assert {stem: path.read_bytes() for stem, path in paths.items()} == before

@@ -5,6 +5,7 @@ from tiny_models import tiny_model
 
 from latentsep.audio.decode import Decoder
 from latentsep.errors import AudioDecodeError, NonFiniteAudioError
+from latentsep.pipeline.inputs import PlannedTrack
 from latentsep.pipeline.store import OutputOptions
 from latentsep.pipeline.track import FileSeparator
 from latentsep.separation.separator import Separator
@@ -36,10 +37,16 @@ def stem_paths(folder):
     return {stem: folder / f"{stem}.flac" for stem in ("vocals", "accompaniment")}
 
 
+def track(source, folder):
+    return PlannedTrack(source, stem_paths(folder / "out"))
+
+
 def test_stems_have_the_format_and_the_samples_of_the_file(separator, song, tmp_path):
     told_s = []
     paths = stem_paths(tmp_path / "out")
-    result = separator.separate(song, paths, lambda done_s, all_s: told_s.append((done_s, all_s)))
+    result = separator.separate(
+        PlannedTrack(song, paths), lambda done_s, all_s: told_s.append((done_s, all_s))
+    )
     mixture = soundfile.read(song, dtype="int16")[0].astype(int)
     stems = [soundfile.read(path, dtype="int16") for path in paths.values()]
     np.testing.assert_array_equal(sum(samples.astype(int) for samples, _ in stems), mixture)
@@ -57,7 +64,7 @@ def test_a_file_that_cannot_be_read_leaves_no_folder(separator, tmp_path):
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"this is no audio" * 100)
     with pytest.raises(AudioDecodeError, match=r"bad\.wav"):
-        separator.separate(bad, stem_paths(tmp_path / "out"), lambda *_: None)
+        separator.separate(track(bad, tmp_path), lambda *_: None)
     assert not (tmp_path / "out").exists()
 
 
@@ -66,7 +73,7 @@ def test_a_file_that_breaks_off_leaves_no_stem(separator, tmp_path, song):
     samples[-1] = np.nan
     soundfile.write(tmp_path / "nan.wav", samples, RATE_HZ, subtype="FLOAT")
     with pytest.raises(NonFiniteAudioError, match=rf"nan\.wav: .*frame {FRAMES - 1}"):
-        separator.separate(tmp_path / "nan.wav", stem_paths(tmp_path / "out"), lambda *_: None)
+        separator.separate(track(tmp_path / "nan.wav", tmp_path), lambda *_: None)
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
     # The same decoder serves the next file.
-    assert separator.separate(song, stem_paths(tmp_path / "out"), lambda *_: None).frames == FRAMES
+    assert separator.separate(track(song, tmp_path), lambda *_: None).frames == FRAMES

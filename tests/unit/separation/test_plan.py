@@ -19,7 +19,7 @@ def _model(levels, level_radius, window_samples, codec_name):
     codec = {
         "name": codec_name,
         "options": {"sample_rate_hz": RATE_HZ, "hop_samples": HOP_SAMPLES}
-        | ({"mid_bins": 4, "side_bins": 2} if codec_name == "mdct" else {"channels": 1}),
+        | ({"mid_bins": 4, "side_bins": 2} if codec_name == "mdct" else {}),
     }
     network = {
         "name": "unet1d",
@@ -151,7 +151,7 @@ def test_the_segment_is_the_length_of_a_chunk():
 
 def test_a_segment_without_a_core_is_refused_with_the_least_that_works():
     # Two contexts of 40 frames and one stride of 4, of 8 ms each: 0.672 s, printed as 0.68.
-    with pytest.raises(ConfigError, match=r"segment of at least 0\.6[78] s"):
+    with pytest.raises(ConfigError, match=r"needs at least 0\.6[78] s"):
         plan_windows(tiny_model(), SeparationOptions(segment_s=0.6), steps=1)
     assert plan_windows(tiny_model(), SeparationOptions(segment_s=0.68), steps=1).core_hops >= 4
 

@@ -272,7 +272,7 @@ def test_more_steps_than_the_model_can_do_are_refused():
 
 
 def test_a_segment_too_short_for_the_model_is_refused():
-    with pytest.raises(ConfigError, match="segment of at least"):
+    with pytest.raises(ConfigError, match="needs at least"):
         Separator(tiny_model(), SeparationOptions(segment_s=0.1))
 
 
@@ -282,10 +282,9 @@ def test_a_device_that_is_not_one_is_refused_by_name(device):
         Separator(tiny_model(), SeparationOptions(device=device))
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_refused_with_a_way_out():
-    with pytest.raises(ConfigError, match=r"device 'cuda:0' .*take auto or cpu"):
-        Separator(tiny_model(), SeparationOptions(device="cuda:0"))
+    with pytest.raises(ConfigError, match=r"device 'cuda:99' .*take auto or cpu"):
+        Separator(tiny_model(), SeparationOptions(device="cuda:99"))
 
 
 def test_auto_is_a_device_that_is_there():

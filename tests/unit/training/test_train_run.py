@@ -67,7 +67,7 @@ def test_the_card_names_its_sources_and_its_training():
         "1.50 hours",
         "1234 steps of 4 examples",
         "5 steps skipped",
-        "recorded_songs=2",
+        "2 recorded songs",
     ):
         assert part in card
 
