@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Debian packages that the tests need: independent readers of what we write.
-TEST_PACKAGES := flac sox libsox-fmt-mp3
+# Debian packages that the tests need: independent readers of what we write, and an object store.
+TEST_PACKAGES := flac sox libsox-fmt-mp3 ceph-mon ceph-osd radosgw
 
 .PHONY: demo test check unit integration system-packages clean
 
