@@ -2,6 +2,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+pytest.register_assert_rewrite("store_contract")
+
 # A first example that compiles or loads something is slow; that says nothing about the claim.
 settings.register_profile("latentsep", deadline=None)
 settings.load_profile("latentsep")

@@ -1,5 +1,6 @@
 """What every store can do, whoever keeps the bytes."""
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -133,8 +134,8 @@ def check_key(key: str) -> str:
 
     Raises:
         InvalidKeyError: the key is empty, absolute or longer than 1,024 bytes; has an empty part,
-            ``.`` or ``..`` as a part, a backslash, NUL or a surrogate; or is one of the store's
-            own names.
+            ``.`` or ``..`` as a part, a backslash, a control character or a surrogate; or
+            is one of the store's own names.
     """
     if reason := _objection(key, key.split("/")):
         raise InvalidKeyError(
@@ -168,8 +169,8 @@ def _objection(text: str, parts: list[str]) -> str | None:
         return "is empty" if not text else "has an empty part"
     if "." in parts or ".." in parts:
         return "has '.' or '..' as a part"
-    if "\\" in text or "\0" in text:
-        return "has a backslash or NUL"
+    if "\\" in text or any(unicodedata.category(character) == "Cc" for character in text):
+        return "has a backslash or a control character"
     return _objection_to_names(text)
 
 

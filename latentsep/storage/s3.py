@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from io import BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO
 
 from botocore.exceptions import ClientError
 
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from types_boto3_s3.type_defs import ListObjectsV2OutputTypeDef, ObjectIdentifierTypeDef
 
 logger = logging.getLogger(__name__)
-Result = TypeVar("Result")
 DELETED_AT_ONCE = 1000
 BUFFER_BYTES = 64 * 1024
 
@@ -224,9 +223,8 @@ class S3Store:
 
 def _reply_time(client: "S3Client", bucket: str, name: str) -> datetime:
     try:
-        date = client.head_object(Bucket=bucket, Key=name)["ResponseMetadata"]["HTTPHeaders"][
-            "date"
-        ]
+        reply = client.head_object(Bucket=bucket, Key=name)
+        date = reply["ResponseMetadata"]["HTTPHeaders"]["date"]
     except ClientError as error:
         found = reply_date(error)
         if found is None:

@@ -59,7 +59,7 @@ def part_of_body(reply: "GetObjectOutputTypeDef", uri: str) -> bytes:
     Raises:
         StoreError: the reply is no range.
     """
-    if "ContentRange" not in reply:
+    if "content-range" not in reply["ResponseMetadata"]["HTTPHeaders"]:
         reply["Body"].close()
         raise StoreError(f"{uri}: the server ignores range requests")
     return whole_body(reply)

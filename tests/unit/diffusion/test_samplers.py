@@ -101,7 +101,9 @@ def test_two_steps_worked_by_hand(sampler):
     start = torch.tensor([8.0])
     schedule = bridge_schedule(2, 0.2)
     # Estimate 8 / 2 = 4; halfway: 0.5 * 4 + 0.5 * 8 + 0.2 * sqrt(1/4) * 3 = 6.3; its half is 3.15.
-    result = sampler(lambda state, level: state / 2, start, schedule, lambda step: torch.tensor([3.0]))
+    result = sampler(
+        lambda state, level: state / 2, start, schedule, lambda step: torch.tensor([3.0])
+    )
     assert result.item() == pytest.approx(3.15)
 
 

@@ -191,7 +191,9 @@ def test_an_unknown_part_in_the_settings_is_named(saved):
     _refused(saved, "unknown codec 'nosuch'")
 
 
-@pytest.mark.parametrize("name", ["nosuch", "", "no/such", pytest.param("x" * 300, id="too-long"), "nul\0"])
+@pytest.mark.parametrize(
+    "name", ["nosuch", "", "no/such", pytest.param("x" * 300, id="too-long"), "nul\0"]
+)
 def test_a_model_nobody_knows_is_named_with_what_there_is(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match="unknown model") as caught:
