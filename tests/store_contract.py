@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from latentsep.errors import (
+    CommitStateUnknownError,
     InvalidKeyError,
     ObjectChangedError,
     ObjectExistsError,
@@ -25,13 +26,13 @@ from latentsep.storage import open_store, open_uri, probe, split_uri
 WRITERS = 16
 MIB = 1024 * 1024
 BAD_KEYS = [
-    "", "/etc/passwd", "..", "a/../../b", "a/./b", "a//b", "a/", "a\\b", "a\0b", "a\nb", "a\x7f", "\ud800", "x" * 1025,
-    ".latentsep-lock", "a/.latentsep-1.tmp",
+    "", "/etc/passwd", "..", "a/../../b", "a/./b", "a//b", "a/", "a\\b", "a\0b", "a\nb", "a\x7f",
+    "\ud800", "x" * 1025, ".latentsep-lock", "a/.latentsep-1.tmp",
 ]  # fmt: skip
 # Where '/' stands in the order (after '-' and '.', before digits) is what a naive walk gets wrong.
 ODD_KEYS = [
-    "a b", "a%20b", "a+b", "a-b", "a.b", "a/b", "a/b.flac", "a0", "a#b?c=d", "ä", "日本/曲.wav", "\U0001f3b5",
-    "a&b<c>", "~tilde'\"",
+    "a b", "a%20b", "a+b", "a-b", "a.b", "a/b", "a/b.flac", "a0", "a#b?c=d", "ä",
+    "日本/曲.wav", "\U0001f3b5", "a&b<c>", "~tilde'\"",
 ]  # fmt: skip
 
 
@@ -166,10 +167,16 @@ class StoreContract:
         for turn in range(5):
 
             def replace(writer, turn=turn, etag=etag):
+                data = b"%d by %d" % (turn, writer)
                 try:
-                    return store.replace_if("lease.json", b"%d by %d" % (turn, writer), etag)
+                    return store.replace_if("lease.json", data, etag)
                 except ObjectChangedError:
                     return None
+                except CommitStateUnknownError:
+                    # radosgw answers 500 to most losers: only a look tells.
+                    return (
+                        store.stat("lease.json").etag if store.read("lease.json") == data else None
+                    )
 
             winners = [new for new in at_once(replace) if new is not None]
             assert len(winners) == 1
@@ -266,7 +273,7 @@ class StoreContract:
     def test_a_store_can_be_sent_to_a_worker(self, store):
         store.write("x", b"1")
         text = pickle.dumps(store)
-        assert pickle.loads(text).read("x") == b"1"
+        assert pickle.loads(text).read("x") == b"1"  # noqa: S301 - our own bytes
         assert b"testsecret" not in text
         assert "testsecret" not in repr(store)
 
@@ -306,5 +313,5 @@ class StoreContract:
     def test_errors_survive_the_way_between_processes(self, store):
         with pytest.raises(StoreError) as caught:
             store.read("nothing")
-        copy = pickle.loads(pickle.dumps(caught.value))
+        copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own bytes
         assert (type(copy), str(copy)) == (ObjectMissingError, str(caught.value))

@@ -135,9 +135,7 @@ class S3Store:
         reply = self._requests.send(
             self.uri_of(key), lambda: self._client.head_object(Bucket=self.bucket, Key=name)
         )
-        return ObjectInfo(
-            key, reply["ContentLength"], plain_etag(reply["ETag"]), reply["LastModified"]
-        )
+        return _info(key, reply["ContentLength"], reply["ETag"], reply["LastModified"])
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Objects below the prefix, sorted; one page of 1,000 is in memory. See ``Store.list``."""
@@ -150,9 +148,7 @@ class S3Store:
                     raise StoreError(f"{self.uri}: the server lists keys in no order, at {key!r}")
                 last = key.encode()
                 if not key.endswith("/") and not is_own_name(key):
-                    yield ObjectInfo(
-                        key, entry["Size"], plain_etag(entry["ETag"]), entry["LastModified"]
-                    )
+                    yield _info(key, entry["Size"], entry["ETag"], entry["LastModified"])
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects, a thousand per request where the server can."""
@@ -219,6 +215,11 @@ class S3Store:
                 f"s3://{self.bucket}/{name}",
                 lambda: self._client.delete_object(Bucket=self.bucket, Key=name),
             )
+
+
+def _info(key: str, size: int, etag: str, modified_at: datetime) -> ObjectInfo:
+    """Times to the second: some servers tell the rest in listings alone."""
+    return ObjectInfo(key, size, plain_etag(etag), modified_at.replace(microsecond=0))
 
 
 def _reply_time(client: "S3Client", bucket: str, name: str) -> datetime:

@@ -25,6 +25,11 @@ def s3_client(settings: S3Settings) -> "S3Client":
     return _client(settings, os.getpid())
 
 
+def forget_clients() -> None:
+    """Drop the clients of this process; the next use reads credentials and variables again."""
+    _client.cache_clear()
+
+
 # Keyed by process: connections must not be shared with a forked child.
 @lru_cache(maxsize=8)
 def _client(settings: S3Settings, process_id: int) -> "S3Client":

@@ -55,8 +55,8 @@ class RadosGateway:
     def __init__(self, folder):
         missing = [program for program in PROGRAMS if shutil.which(program) is None]
         assert not missing, (
-            f"these tests need a real S3 server, and {', '.join(missing)} cannot be found; as root: "
-            f"apt-get update && apt-get install -y --no-install-recommends {PACKAGES}"
+            f"these tests need a real S3 server, but {', '.join(missing)} cannot be found; "
+            f"as root: apt-get update && apt-get install -y --no-install-recommends {PACKAGES}"
         )
         self.folder = Path(folder)
         self.port = free_port()
@@ -70,8 +70,7 @@ class RadosGateway:
             self._run("ceph", "auth", "get-or-create", "client.rgw", "mon", "allow rw", "osd",
                       "allow rwx", "-o", self.folder / "client.rgw.keyring")  # fmt: skip
             self.start_gateway()
-            self._run("radosgw-admin", "user", "create", "--uid=t", "--display-name=t",
-                      f"--access-key={ACCESS_KEY}", f"--secret-key={SECRET_KEY}")  # fmt: skip
+            self.add_user("test", ACCESS_KEY, SECRET_KEY)
         except BaseException:
             self.__exit__()
             raise
@@ -85,6 +84,11 @@ class RadosGateway:
         """Start radosgw and wait until it answers."""
         self._spawn("radosgw", "-f", "-n", "client.rgw")
         self._wait_for("radosgw", lambda: is_listening(self.port))
+
+    def add_user(self, name, access_key, secret_key):
+        """Add a user who may make buckets."""
+        self._run("radosgw-admin", "user", "create", f"--uid={name}", f"--display-name={name}",
+                  f"--access-key={access_key}", f"--secret-key={secret_key}")  # fmt: skip
 
     def kill_gateway(self):
         """SIGKILL, as a crash or an out-of-memory kill would."""

@@ -14,7 +14,7 @@ from store_contract import StoreContract
 
 from latentsep.errors import AccessDeniedError, ObjectMissingError, StoreError
 from latentsep.storage import open_store
-from latentsep.storage.s3_client import s3_client
+from latentsep.storage.s3_client import forget_clients, s3_client
 
 pytestmark = pytest.mark.integration
 BUCKET = "music"
@@ -46,29 +46,33 @@ def open_uploads(client):
     return client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
 
 
-def other_credentials(tmp_path, monkeypatch, access_key, secret_key):
-    path = tmp_path / "credentials"
-    path.write_text(
-        f"[other]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret_key}\n"
-    )
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
-    s3_client_cache_clear()
+@pytest.fixture
+def other_credentials(tmp_path, monkeypatch):
+    """Writes the profile "other"; clients that read an earlier one are forgotten."""
 
+    def write(access_key, secret_key):
+        path = tmp_path / "credentials"
+        path.write_text(
+            f"[other]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret_key}\n"
+        )
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
 
-def s3_client_cache_clear():
-    from latentsep.storage import s3_client as module
-
-    module._client.cache_clear()
+    forget_clients()
+    yield write
+    forget_clients()
 
 
 @pytest.mark.parametrize(
     ("access_key", "secret_key", "code"),
-    [("testkey", "not-the-secret", "SignatureDoesNotMatch"), ("nobody", SECRET_KEY, "InvalidAccessKeyId")],
-)  # fmt: skip
+    [
+        ("testkey", "not-the-secret", "SignatureDoesNotMatch"),
+        ("nobody", SECRET_KEY, "InvalidAccessKeyId"),
+    ],
+)
 def test_wrong_credentials_are_told_apart_and_not_shown(
-    radosgw, client, tmp_path, monkeypatch, access_key, secret_key, code
+    radosgw, client, other_credentials, access_key, secret_key, code
 ):
-    other_credentials(tmp_path, monkeypatch, access_key, secret_key)
+    other_credentials(access_key, secret_key)
     store = open_store(f"s3://{BUCKET}", settings_for(radosgw.url, profile="other"))
     with pytest.raises(AccessDeniedError, match=code) as caught:
         store.write("x", b"1")
@@ -90,8 +94,7 @@ def test_a_missing_bucket_is_named(settings, client):
 
 
 def test_objects_of_others_are_denied(radosgw, settings, client):
-    radosgw._run("radosgw-admin", "user", "create", "--uid=o", "--display-name=o",
-                 "--access-key=otherkey", "--secret-key=othersecret")  # fmt: skip
+    radosgw.add_user("other", "otherkey", "othersecret")
     other = boto3.client(
         "s3", endpoint_url=radosgw.url, region_name="us-east-1",
         aws_access_key_id="otherkey", aws_secret_access_key="othersecret",
@@ -183,9 +186,6 @@ def test_a_killed_server_loses_nothing_that_it_acknowledged(radosgw, store, tmp_
     survivors = set(listed) - set(acknowledged)
     assert survivors <= set(doubtful)
     assert [key for key in survivors if store.read(key) != doubtful[key]] == []
-    print(
-        f"acknowledged {len(acknowledged)}, doubtful {len(doubtful)}, of these kept {len(survivors)}"
-    )
 
 
 def test_the_store_goes_on_when_the_server_comes_back(radosgw, client, tmp_path):
