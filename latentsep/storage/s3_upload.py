@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from latentsep.errors import CommitStateUnknownError, StoreError
+from latentsep.errors import CommitStateUnknownError, ObjectMissingError, StoreError
 from latentsep.storage.local_errors import explained
 from latentsep.storage.s3_requests import S3Requests, content_md5, plain_etag
 from latentsep.storage.settings import MIB
@@ -90,10 +90,13 @@ class S3Upload:
                 message = f"{self.uri}: the end of an upload got no reply; upload it again"
                 raise StoreError(message, retryable=True) from error
 
-    def _etag(self) -> str:
-        reply = self.requests.send(
-            self.uri, lambda: self.requests.client.head_object(Bucket=self.bucket, Key=self.name)
-        )
+    def _etag(self) -> str | None:
+        try:
+            reply = self.requests.send(self.uri, lambda: self.requests.client.head_object(
+                Bucket=self.bucket, Key=self.name
+            ))  # fmt: skip
+        except ObjectMissingError:
+            return None
         return plain_etag(reply["ETag"])
 
     def _abort(self, upload_id: str) -> None:
