@@ -111,7 +111,7 @@ class S3Upload:
 def part_size(size: int, part_bytes: int) -> int:
     """``part_bytes``, or so many whole MiB that the file has at most 10,000 parts."""
     needed = -(-size // MOST_PARTS)
-    return max(part_bytes, -(-needed // MIB) * MIB)
+    return part_bytes if needed <= part_bytes else -(-needed // MIB) * MIB
 
 
 def etag_of_parts(etags: list[str]) -> str:

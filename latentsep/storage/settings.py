@@ -22,7 +22,7 @@ class RetryPolicy(BaseModel, frozen=True, extra="forbid"):
     total_s: PositiveFloat = Field(180.0, description="no attempt starts later than this")
 
 
-class S3Settings(BaseModel, frozen=True, extra="forbid"):
+class S3Settings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """How an S3 server is spoken to. Credentials are not here: boto3 finds them as it always does.
 
     ``None`` leaves a value to boto3, that is to ``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL``,
@@ -59,7 +59,11 @@ class S3Settings(BaseModel, frozen=True, extra="forbid"):
         return url
 
 
-class StoreSettings(BaseModel, frozen=True, extra="forbid"):
-    """One group of settings for each kind of store that has any."""
+class StoreSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
+    """One group of settings for each kind of store that has any.
+
+    Errors do not show the input, which may hold a secret put in the wrong place; a model around
+    this one has to set ``hide_input_in_errors`` as well.
+    """
 
     s3: S3Settings = S3Settings()

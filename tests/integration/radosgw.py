@@ -11,7 +11,7 @@ import time
 import uuid
 from pathlib import Path
 
-from s3_server import ACCESS_KEY, SECRET_KEY, free_port, is_listening
+from s3_server import ACCESS_KEY, SECRET_KEY, free_port, free_ports, is_listening
 
 PACKAGES = "ceph-mon ceph-osd radosgw"
 PROGRAMS = [
@@ -123,7 +123,8 @@ class RadosGateway:
         return self.folder / "monmap"
 
     def _monitors(self):
-        return f"[v2:127.0.0.1:{free_port()},v1:127.0.0.1:{free_port()}]"
+        first, second = free_ports(2)
+        return f"[v2:127.0.0.1:{first},v1:127.0.0.1:{second}]"
 
     @property
     def _environment(self):

@@ -81,6 +81,8 @@ class FaultServer:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body go out one after the other; waiting in between takes 40 ms.
+    disable_nagle_algorithm = True
 
     def log_message(self, *_):
         pass
