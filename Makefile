@@ -18,7 +18,7 @@ check: $(VENV)/.installed-dev ## lint, format, types, import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: $(VENV)/.installed-dev ## quick tests, no servers, no whole commands
+unit: $(VENV)/.installed-dev ## quick tests, no server but a mock of S3, no whole commands
 	$(BIN)/pytest tests/unit tests/golden --cov --cov-report=term:skip-covered
 
 integration: $(VENV)/.installed-dev system-packages ## whole commands and real processes

@@ -38,7 +38,8 @@ class LocalStore:
     The etag is made of the time of change, size and inode. A file that was rewritten counts as
     changed even if its bytes are the same, and so does a copy or a restored backup: the safe side,
     and no digest over hours of audio is needed. ``open`` reads the file that had the name at that
-    moment: one replaced by renaming is read to its end, one changed in place is not noticed.
+    moment: one replaced by renaming is read to its end, one changed in place is not noticed, and a
+    disk that fails while it is read gives the system's OSError.
 
     The network file system NFS has what is needed (atomic ``link``, ``rename`` and locks).
     """

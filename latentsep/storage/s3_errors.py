@@ -37,6 +37,7 @@ _WRONG_CREDENTIALS = {
     "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken",
     "TokenRefreshRequired", "InvalidSecurity", "NotSignedUp", "AccountProblem",
 }  # fmt: skip
+_DAMAGED = {"BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch"}
 _WRONG_REGION = {
     "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
     "301",
@@ -105,6 +106,13 @@ def _without_reply(error: Exception, uri: str) -> Fault:
         message = f"{uri}: the server {what} ({name})"
         return Fault(StoreError(message, retryable=True), again=True, in_doubt=True)
     return Fault(StoreError(f"{uri}: the request cannot be made ({name}: {error})"))
+
+
+def _damaged(uri: str, code: str) -> Fault:
+    error = StoreError(
+        f"{uri}: the bytes did not arrive as they were sent ({code})", retryable=True
+    )
+    return Fault(error, again=True)
 
 
 def _missing(uri: str, code: str) -> Fault:
@@ -182,6 +190,7 @@ def _broken_server(uri: str, code: str) -> Fault:
 _BY_CODE: dict[str, Callable[[str, str], Fault]] = {
     **dict.fromkeys(_WRONG_CREDENTIALS, _wrong_credentials),
     **dict.fromkeys(_WRONG_REGION, _wrong_region),
+    **dict.fromkeys(_DAMAGED, _damaged),
     "NoSuchBucket": _no_bucket,
     "NoSuchUpload": _aborted,
     "RequestTimeTooSkewed": _skewed,

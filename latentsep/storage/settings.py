@@ -16,7 +16,7 @@ class RetryPolicy(BaseModel, frozen=True, extra="forbid"):
     ``total_s`` plus one attempt.
     """
 
-    attempts: PositiveInt = Field(6, description="requests sent at most, the first included")
+    attempts: PositiveInt = Field(8, description="requests sent at most, the first included")
     first_pause_s: PositiveFloat = Field(0.2, description="the longest pause after attempt 1")
     longest_pause_s: PositiveFloat = Field(10.0, description="no pause is longer")
     total_s: PositiveFloat = Field(180.0, description="no attempt starts later than this")

@@ -15,6 +15,7 @@ from store_contract import StoreContract
 from latentsep.errors import AccessDeniedError, ObjectMissingError, StoreError
 from latentsep.storage import open_store
 from latentsep.storage.s3_client import forget_clients, s3_client
+from latentsep.storage.s3_requests import content_md5
 
 pytestmark = pytest.mark.integration
 BUCKET = "music"
@@ -132,6 +133,21 @@ def test_a_failed_upload_leaves_neither_object_nor_parts(store, client, tmp_path
         assert uploaded == [1, 2, 3]
         assert open_uploads(client) == []
         assert list(store.list()) == []
+
+
+def test_bytes_damaged_on_the_way_are_refused(store):
+    def damage(params, **_):
+        params["ContentMD5"] = content_md5(b"what was sent")
+
+    events = s3_client(store.settings).meta.events
+    events.register("before-parameter-build.s3.PutObject", damage)
+    try:
+        with pytest.raises(StoreError, match="BadDigest") as caught:
+            store.write("x", b"what arrived")
+    finally:
+        events.unregister("before-parameter-build.s3.PutObject", damage)
+    assert caught.value.retryable
+    assert list(store.list()) == []
 
 
 class Recorder:

@@ -43,6 +43,7 @@ class FaultServer:
 
     def __init__(self, stall_s=3.0):
         self.objects, self.uploads, self.requests, self.faults = {}, {}, [], []
+        self.headers = []
         self.etags = {}  # of objects made of parts
         self.on_request = lambda number: None
         self.stall_s = stall_s
@@ -67,6 +68,7 @@ class FaultServer:
         self.faults[:] = faults
         self.on_request = lambda number: None
         self.requests.clear()
+        self.headers.clear()
 
     def forget(self):
         """Start anew."""
@@ -105,6 +107,7 @@ class Handler(BaseHTTPRequestHandler):
         fault = self._server.next_fault()
         url = urlsplit(self.path)
         self._server.requests.append(f"{self.command} {url.path}?{url.query}".rstrip("?"))
+        self._server.headers.append(dict(self.headers))
         self._server.on_request(len(self._server.requests))
         if fault == RESET_AT_ONCE:
             self._reset()
