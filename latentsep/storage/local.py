@@ -113,7 +113,7 @@ class LocalStore:
                     yield _info(key, status)
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove files; folders that become empty stay. A power cut may bring the last ones back."""
+        """Remove files, not their folders; a power cut may bring the last ones back."""
         for key in keys:
             path = self._path(key)
             with explained(self.uri_of(key)), suppress(FileNotFoundError, NotADirectoryError):
