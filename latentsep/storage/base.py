@@ -39,8 +39,8 @@ class Store(Protocol):
 
     A reader sees a whole object or none. What was written is durable when the method returns, and
     what was written or deleted is seen by every later read and listing. Stores are picklable, may
-    be used by many threads, and retry within bounds before they raise. Methods raise ``StoreError`` or one of its kinds, see
-    ``latentsep.errors``; ``InvalidKeyError`` before anything is asked.
+    be used by many threads, and retry within bounds before they raise. Methods raise ``StoreError``
+    or one of its kinds, see ``latentsep.errors``; ``InvalidKeyError`` before anything is asked.
     """
 
     @property
