@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Debian packages that the tests need: independent readers of what we write.
-TEST_PACKAGES := flac sox libsox-fmt-mp3
+# Debian packages that the tests need: independent readers of what we write, and an object store.
+TEST_PACKAGES := flac sox libsox-fmt-mp3 ceph-mon ceph-osd radosgw
 
 .PHONY: demo test check unit integration system-packages clean
 
@@ -18,7 +18,7 @@ check: $(VENV)/.installed-dev ## lint, format, types, import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: $(VENV)/.installed-dev ## quick tests, no servers, no whole commands
+unit: $(VENV)/.installed-dev ## quick tests, no server but a mock of S3, no whole commands
 	$(BIN)/pytest tests/unit tests/golden --cov --cov-report=term:skip-covered
 
 integration: $(VENV)/.installed-dev system-packages ## whole commands and real processes

@@ -10,6 +10,14 @@ LatentsepError
 │   ├── NonFiniteAudioError   NaN or infinity
 │   │   └── NonFiniteSourceError   in the source; also an AudioDecodeError
 │   └── AudioEncodeError      a stem cannot be written: full disk, no permission, impossible format
+└── StoreError                the store said no after all retries; `retryable`: later it may say yes
+    ├── InvalidKeyError       the key would leave the store or means two things; nothing was asked
+    ├── ObjectMissingError    no such object
+    ├── AccessDeniedError     no permission, wrong or no credentials
+    ├── ObjectExistsError     create: another writer won; nothing of ours is visible
+    ├── ObjectChangedError    replace_if, open: the object is another one now, or gone
+    ├── WriteConflictError    create, replace_if: writers collided and nobody won; retryable
+    └── CommitStateUnknownError    create, replace_if: the reply was lost; read before any retry
 """
 
 
@@ -51,3 +59,52 @@ class NonFiniteSourceError(NonFiniteAudioError, AudioDecodeError):
 
 class AudioEncodeError(TrackError):
     """A stem cannot be written."""
+
+
+class StoreError(LatentsepError):
+    """A store said no, after all retries where these made sense.
+
+    Attributes:
+        retryable: the same request may succeed later without anybody changing anything here:
+            throttling, a server's fault, a broken connection, a full disk.
+    """
+
+    retryable: bool = False
+
+    def __init__(self, message: str, *, retryable: bool | None = None) -> None:
+        super().__init__(message)
+        if retryable is not None:
+            self.retryable = retryable
+
+
+class InvalidKeyError(StoreError):
+    """The key would leave the store, or different stores would read it differently."""
+
+
+class ObjectMissingError(StoreError):
+    """There is no object of this key."""
+
+
+class AccessDeniedError(StoreError):
+    """No permission, wrong credentials, or none at all."""
+
+
+class ObjectExistsError(StoreError):
+    """The object to create exists: another writer won, and nothing of ours is visible."""
+
+
+class ObjectChangedError(StoreError):
+    """The object is not the one that was read before; it was replaced or deleted."""
+
+
+class WriteConflictError(StoreError):
+    """Conditional writes collided and this one was not carried out; trying again is safe."""
+
+    retryable = True
+
+
+class CommitStateUnknownError(StoreError):
+    """The reply to a conditional write was lost: it may have been carried out or not.
+
+    Read the object before anything else: if it holds what was to be written, the write won.
+    """

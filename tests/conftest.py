@@ -4,6 +4,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+pytest.register_assert_rewrite("store_contract")
+
 # A first example that compiles or loads something is slow; that says nothing about the claim.
 # CI runs the same examples every time; at home each run looks for new ones.
 settings.register_profile("latentsep", deadline=None, derandomize=bool(os.environ.get("CI")))

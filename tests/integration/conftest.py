@@ -1,8 +1,11 @@
 import subprocess
+import tempfile
 
 import numpy as np
 import pytest
 import soundfile
+from radosgw import RadosGateway
+from s3_server import credentials
 from tiny_models import tiny_model
 
 from latentsep.models.folder import save_model
@@ -62,3 +65,17 @@ def small_disk(tmp_path):
         pytest.fail(f"a full disk cannot be tried without mounting a small one: {done.stderr}")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture(scope="session")
+def radosgw():
+    """One real S3 server for all tests of a run; starts in about 15 s.
+
+    Its folder is not pytest's, which keeps the last three: a socket's path has at most 107 bytes.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="radosgw-") as folder,
+        credentials(),
+        RadosGateway(folder) as gateway,
+    ):
+        yield gateway
