@@ -73,7 +73,8 @@ class StemFormat:
         allowed = _CODECS[self.codec].bit_depths or (None,)
         if self.bit_depth not in allowed:
             raise ConfigError(
-                f"bit_depth of {self.codec} is {self.bit_depth}, allowed are {allowed}"
+                f"bit_depth of {self.codec} is {self.bit_depth}, allowed are {allowed}; "
+                "32-bit float goes into wav"
             )
         if not 0 <= self.quality <= 1:
             raise ConfigError(f"quality must lie in 0..1, got {self.quality}")

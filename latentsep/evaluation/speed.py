@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from latentsep.audio.waveform import samples_from_seconds
 from latentsep.pipeline.memory import peak_rss_bytes
 from latentsep.separation.separator import Separator
 
@@ -41,9 +42,8 @@ def measure_speed(load: Callable[[], Separator], audio_s: float, repeats: int) -
     separator = load()
     load_s = time.perf_counter() - began
     rng = np.random.default_rng(0)
-    waveform = rng.standard_normal((2, round(audio_s * SAMPLE_RATE_HZ)), np.float32) * np.float32(
-        0.1
-    )
+    samples = samples_from_seconds(audio_s, SAMPLE_RATE_HZ)
+    waveform = rng.standard_normal((2, samples), np.float32) * np.float32(0.1)
     whole_s = _best(lambda: separator.separate(waveform, SAMPLE_RATE_HZ), repeats)
     parts = _parts(separator, repeats)
     return SpeedReport(

@@ -22,6 +22,7 @@ import math
 from dataclasses import dataclass
 
 from latentsep.errors import ConfigError
+from latentsep.models.config import RefinementConfig
 from latentsep.models.model import Model
 from latentsep.separation.options import SeparationOptions
 from latentsep.separation.refinement import OVERLAP
@@ -105,10 +106,35 @@ def plan_windows(model: Model, options: SeparationOptions, steps: int) -> Window
     """Fit windows and chunks to a model and the user's dials.
 
     Raises:
-        ConfigError: the segment is too short for the model's context.
+        ConfigError: the segment is too short for the model's context, the steps need windows that
+            are too long, or the mask's hop does not divide the stride of windows.
     """
     codec, network = model.latent_space.codec, model.network
     stride = network.stride_frames
+    chunk, context = _chunk_and_context(model, options)
+    refined_hops = math.ceil(model.config.refinement.window_samples / codec.hop_samples)
+    rim = _up(codec.reach_frames + refined_hops, stride)
+    spoiled = _up((steps - 1) * network.receptive_radius_frames, stride)
+    core = chunk - 2 * context
+    plan = WindowPlan(
+        hop_samples=codec.hop_samples,
+        extra_frames=codec.extra_frames,
+        stride_frames=stride,
+        chunk_frames=chunk,
+        context_frames=context,
+        window_chunks=math.ceil((2 * (rim + spoiled) + stride) / (core * MIN_CORE_SHARE)),
+        level_frames=_up(model.latent_space.level_radius_frames, stride),
+        rim_frames=rim,
+        step_frames=spoiled,
+    )
+    _check_length(plan, steps, codec.sample_rate_hz)
+    _check_mask_grid(plan, model.config.refinement)
+    return plan
+
+
+def _chunk_and_context(model: Model, options: SeparationOptions) -> tuple[int, int]:
+    """Frames of a chunk and of its context, whole strides both."""
+    codec, stride = model.latent_space.codec, model.network.stride_frames
     frame_s = codec.hop_samples / codec.sample_rate_hz
     chunk = model.config.chunk.frames
     if options.segment_s is not None:
@@ -116,42 +142,32 @@ def plan_windows(model: Model, options: SeparationOptions, steps: int) -> Window
     context = _up(model.config.chunk.context_frames, stride)
     if options.overlap is not None:
         context = max(context, _up(math.ceil(chunk * options.overlap / 2), stride))
-    refined_hops = math.ceil(model.config.refinement.window_samples / codec.hop_samples)
-    rim = _up(codec.reach_frames + refined_hops, stride)
-    spoiled = _up((steps - 1) * network.receptive_radius_frames, stride)
-    stride_samples = stride * codec.hop_samples
-    if stride_samples % (model.config.refinement.window_samples // OVERLAP):
-        raise ConfigError(
-            f"refinement.window_samples / {OVERLAP} must divide the stride of windows, "
-            f"{stride_samples} samples, or the mask leaves seams; "
-            f"got {model.config.refinement.window_samples}"
-        )
     if chunk - 2 * context < stride:
         least_s = (2 * context + stride) * frame_s
         raise ConfigError(
             f"a segment of {chunk * frame_s:.2f} s with contexts of {context * frame_s:.2f} s on "
             f"either side leaves nothing to keep; this model needs at least {least_s:.2f} s"
         )
-    core = chunk - 2 * context
-    least_chunks = math.ceil((2 * (rim + spoiled) + stride) / (core * MIN_CORE_SHARE))
-    plan = WindowPlan(
-        hop_samples=codec.hop_samples,
-        extra_frames=codec.extra_frames,
-        stride_frames=stride,
-        chunk_frames=chunk,
-        context_frames=context,
-        window_chunks=least_chunks,
-        level_frames=_up(model.latent_space.level_radius_frames, stride),
-        rim_frames=rim,
-        step_frames=spoiled,
-    )
-    if plan.window_hops * frame_s > MAX_WINDOW_S:
+    return chunk, context
+
+
+def _check_length(plan: WindowPlan, steps: int, sample_rate_hz: int) -> None:
+    window_s = plan.window_samples / sample_rate_hz
+    if window_s > MAX_WINDOW_S:
+        chunk_s = plan.chunk_frames * plan.hop_samples / sample_rate_hz
         raise ConfigError(
-            f"{steps} steps with segments of {chunk * frame_s:.0f} s need windows of "
-            f"{plan.window_hops * frame_s:.0f} s, {MAX_WINDOW_S:.0f} s are allowed; "
-            "take fewer steps or a shorter segment"
+            f"{steps} steps with segments of {chunk_s:.0f} s need windows of {window_s:.0f} s, "
+            f"{MAX_WINDOW_S:.0f} s are allowed; take fewer steps or a shorter segment"
         )
-    return plan
+
+
+def _check_mask_grid(plan: WindowPlan, refinement: RefinementConfig) -> None:
+    stride_samples = plan.stride_frames * plan.hop_samples
+    if stride_samples % (refinement.window_samples // OVERLAP):
+        raise ConfigError(
+            f"refinement.window_samples / {OVERLAP} must divide the stride of windows, "
+            f"{stride_samples} samples, or the mask leaves seams; got {refinement.window_samples}"
+        )
 
 
 def _up(frames: int, stride: int) -> int:

@@ -26,19 +26,6 @@ WRITER = textwrap.dedent("""
 """)
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 1 MiB. Needs the right to mount: root, or a container that grants it."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.fail(f"a full disk cannot be tried without mounting a small one: {done.stderr}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 def test_a_full_disk_keeps_what_was_there(small_disk, tmp_path):
     store = open_store(str(small_disk / "out"))
     etag = store.write("kept", b"older")
