@@ -1,24 +1,13 @@
 """``latentsep benchmark``: speed and seams of a model on this machine."""
 
-import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from latentsep.cli.separate import refinement_mode
-
-_MODEL = click.option(
-    "-n", "--model", default="default", show_default=True, help="Name or model folder."
-)
-_DEVICE = click.option("-d", "--device", default="auto", show_default=True)
-_STEPS = click.option("--steps", type=click.IntRange(1), help="Sampler steps.")
-_REFINE = click.option("--refine/--no-refine", default=None, help="Mask the mixture.")
-_OUTPUT = click.option(
-    "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
+from latentsep.cli import options
+from latentsep.cli.json_document import print_json
 
 
 @click.group()
@@ -27,10 +16,10 @@ def benchmark() -> None:
 
 
 @benchmark.command()
-@_MODEL
-@_DEVICE
-@_STEPS
-@_REFINE
+@options.MODEL
+@options.DEVICE
+@options.STEPS
+@options.REFINE
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
 @click.option(
     "--length",
@@ -41,7 +30,7 @@ def benchmark() -> None:
     help="Seconds of audio.",
 )
 @click.option("--repeats", type=click.IntRange(1), default=5, show_default=True)
-@_OUTPUT
+@options.OUTPUT
 def speed(
     model: str,
     device: str,
@@ -59,18 +48,18 @@ def speed(
     from latentsep.separation.separator import Separator
 
     torch.set_num_threads(threads)
-    dials = {"device": device, "steps": steps, "refinement": refinement_mode(refine)}
+    dials = {"device": device, "steps": steps, "refinement": options.refinement_mode(refine)}
     report = measure_speed(lambda: Separator.from_pretrained(model, **dials), audio_s, repeats)
     _print_values(asdict(report), output)
 
 
 @benchmark.command()
 @click.argument("song", type=click.Path(path_type=Path))
-@_MODEL
-@_DEVICE
-@_STEPS
-@_REFINE
-@_OUTPUT
+@options.MODEL
+@options.DEVICE
+@options.STEPS
+@options.REFINE
+@options.OUTPUT
 def seams(
     song: Path, model: str, device: str, steps: int | None, refine: bool | None, output: str
 ) -> None:
@@ -84,21 +73,17 @@ def seams(
     mixture, info = read_audio(song)
     loaded = load_model(model)
     rate_hz = loaded.latent_space.codec.sample_rate_hz
-    options = SeparationOptions(device=device, steps=steps, refinement=refinement_mode(refine))
+    mode = options.refinement_mode(refine)
+    chosen = SeparationOptions(device=device, steps=steps, refinement=mode)
     reports = measure_seams(
-        loaded, options, resample(mixture, info.sample_rate_hz, rate_hz), rate_hz
+        loaded, chosen, resample(mixture, info.sample_rate_hz, rate_hz), rate_hz
     )
     _print_values({report.change: report.difference_db for report in reports}, output)
 
 
 def _print_values(values: dict[str, Any], output: str) -> None:
     if output == "json":
-        # JSON has no infinity: no change at all is null.
-        finite = {
-            name: None if isinstance(value, float) and math.isinf(value) else value
-            for name, value in values.items()
-        }
-        click.echo(json.dumps(finite, indent=2))
+        print_json(values)
         return
     width = max(map(len, values))
     for name, value in values.items():

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from latentsep.cli.separate import model_label, separate
+from latentsep.cli import options
+from latentsep.cli.separate import separate
 
 
 @click.command()
@@ -16,7 +17,7 @@ from latentsep.cli.separate import model_label, separate
     show_default=True,
     help="Folder for songs and stems.",
 )
-@click.option("-n", "--model", default="default", show_default=True, help="Name or model folder.")
+@options.MODEL
 @click.pass_context
 def demo(context: click.Context, out: Path, model: str) -> None:
     """Generate a few songs, separate them, and score the stems."""
@@ -31,7 +32,7 @@ def demo(context: click.Context, out: Path, model: str) -> None:
     context.invoke(separate, inputs=(str(out / "songs"),), out=stems, model=model, overwrite=True)
     with Decoder() as decoder:
         for song in songs:
-            vocals = stems / model_label(model) / song.path.stem / "vocals.flac"
+            vocals = stems / options.model_label(model) / song.path.stem / "vocals.flac"
             before_db, after_db = score_stems(song, vocals, decoder)
             click.echo(
                 f"{song.path.name:24} vocals SDR {_db(before_db)} in the mixture, "

@@ -1,6 +1,5 @@
 """``latentsep evaluate``: scores against true stems, with references beside them."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentsep.cli.separate import model_label
+from latentsep.cli import options
+from latentsep.cli.json_document import print_json
 
 if TYPE_CHECKING:
     from latentsep.evaluation.scoring import Score, Summary
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[FOLDER]...")
-@click.option("-n", "--model", default="default", show_default=True, help="Name or model folder.")
-@click.option("-d", "--device", default="auto", show_default=True)
-@click.option("--steps", type=click.IntRange(1), help="Sampler steps.")
+@options.MODEL
+@options.DEVICE
+@options.STEPS
 @click.option(
     "--generated",
     type=click.IntRange(0),
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Their length in seconds.",
 )
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@options.OUTPUT
 def evaluate(
     folders: tuple[Path, ...],
     model: str,
@@ -44,7 +44,7 @@ def evaluate(
     generated: int,
     length_s: float,
     output: str,
-) -> None:  # fmt: skip
+) -> None:
     """Score a model on songs with true stems.
 
     FOLDER is a song (vocals.* and other stems beside it) or holds songs, as MUSDB-HQ does. Scores
@@ -66,7 +66,7 @@ def evaluate(
     systems = {
         **reference_systems(),
         "codec alone": codec_ceiling(separator.model),
-        model_label(model): model_system(separator),
+        options.model_label(model): model_system(separator),
     }
     rows = []
     for row in score(_songs(folders, generated, length_s), systems):
@@ -76,7 +76,7 @@ def evaluate(
     summaries = summarise(rows)
     if output == "json":
         tables = {"songs": [asdict(r) for r in rows], "medians": [asdict(s) for s in summaries]}
-        click.echo(json.dumps(tables, indent=2))
+        print_json(tables)
         return
     for summary in summaries:
         _print_row(f"median of {summary.songs - summary.undefined} songs", summary)

@@ -1,13 +1,15 @@
 """``latentsep models``: what can be loaded, and under which licence."""
 
-import json
 from typing import Any
 
 import click
 
+from latentsep.cli import options
+from latentsep.cli.json_document import print_json
+
 
 @click.command()
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@options.OUTPUT
 def models(output: str) -> None:
     """List the bundled models with their licences."""
     from latentsep.models.folder import bundled_folder, bundled_names, read_model_file
@@ -29,7 +31,7 @@ def models(output: str) -> None:
             }
         )
     if output == "json":
-        click.echo(json.dumps(listed, indent=2))
+        print_json(listed)
         return
     for model in listed:
         click.echo("{name}  {licence}  {weights_bytes:,} bytes  {description}".format(**model))

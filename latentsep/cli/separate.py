@@ -1,6 +1,5 @@
 """``latentsep separate``: songs to stems, without Ray."""
 
-import json
 import logging
 import os
 import signal
@@ -14,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentsep.cli import options
 from latentsep.cli.exit_codes import EXIT_INTERRUPTED, EXIT_REJECTS
+from latentsep.cli.json_document import print_json
 from latentsep.cli.progress import TrackProgress, printable
 from latentsep.errors import ConfigError
 from latentsep.version import ALGORITHM_VERSION, __version__
@@ -46,17 +47,9 @@ def _codec_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="Folder for the stems.",
 )
-@click.option(
-    "-n",
-    "--model",
-    default="default",
-    show_default=True,
-    help="A name of `latentsep models`, or a model folder.",
-)
-@click.option(
-    "-d", "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."
-)
-@click.option("--steps", type=click.IntRange(1), help="Sampler steps; the model's own by default.")
+@options.MODEL
+@options.DEVICE
+@options.STEPS
 @click.option(
     "--draws",
     type=click.IntRange(1),
@@ -82,11 +75,7 @@ def _codec_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="Base of all noise.",
 )
-@click.option(
-    "--refine/--no-refine",
-    default=None,
-    help="Mask the mixture, guided by the model's vocals; the model's own choice by default.",
-)
+@options.REFINE
 @click.option("--threads", type=click.IntRange(1), help="CPU threads; all cores by default.")
 @_codec_flags
 @click.option("--int24", "bit_depth", flag_value=24, type=int, help="24-bit integers (flac, wav).")
@@ -100,13 +89,7 @@ def _codec_flags(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--skip-existing", is_flag=True, help="Leave out tracks whose stems are all there.")
 @click.option("--overwrite", is_flag=True, help="Replace stems that are there.")
 @click.option("-v", "--verbose", is_flag=True, help="Show traces of unexpected errors.")
-@click.option(
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="json: one object on stdout at the end.",
-)
+@options.OUTPUT
 def separate(
     inputs: tuple[str, ...],
     out: Path,
@@ -137,10 +120,10 @@ def separate(
     from latentsep.pipeline.store import OutputOptions, remove_stale
 
     logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING)
-    dials["refinement"] = refinement_mode(refine)
+    dials["refinement"] = options.refinement_mode(refine)
     codec = codec or CODECS[0]
     written = OutputOptions(codec=codec, bit_depth=bit_depth)
-    label = model_label(model)
+    label = options.model_label(model)
     files = expand_inputs(inputs, own=(out, out / label))
     tracks = plan_outputs(files, out, filename, label, codec)
     todo = _choose(tracks, skip_existing=skip_existing, overwrite=overwrite)
@@ -165,16 +148,6 @@ def separate(
         sys.exit(EXIT_INTERRUPTED)
     if summary.rejects:
         sys.exit(EXIT_REJECTS)
-
-
-def model_label(model: str) -> str:
-    """What ``{model}`` in a file name stands for: the name, or that of the model's folder."""
-    return Path(model).resolve().name
-
-
-def refinement_mode(refine: bool | None) -> str | None:
-    """The word of ``SeparationOptions`` for ``--refine/--no-refine``."""
-    return None if refine is None else "mask" if refine else "off"
 
 
 def _choose(
@@ -278,7 +251,7 @@ def _print_json(summary: _Summary) -> None:
         "not_reached": summary.not_reached,
         "peak_rss_bytes": peak_rss_bytes(),
     }
-    click.echo(json.dumps(document, indent=2))
+    print_json(document)
 
 
 def _print_text(summary: _Summary) -> None:

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from latentsep.cli import separate as separate_module
-from latentsep.cli.separate import model_label
+from latentsep.cli.options import model_label
 
 
 @pytest.mark.parametrize(
