@@ -2,14 +2,21 @@
 
 LatentsepError
 ├── ConfigError               bad setting, model or folder; nothing was started; exit code 2
-│   └── ModelError            a model folder that cannot be loaded, or a model nobody knows
+│   ├── ModelError            a model folder that cannot be loaded, or a model nobody knows
+│   ├── ManifestError         a manifest that cannot be read, or with rows that cannot be run
+│   └── OtherRunError         the output holds the results of another model or other settings
 ├── TrackError                one track is unusable; the others go on
 │   ├── AudioDecodeError      the bytes are not audio we can read
 │   │   ├── DecoderCrashedError    the decoder child died on this track
 │   │   └── DecoderTimeoutError    the decoder child made no progress in time
 │   ├── NonFiniteAudioError   NaN or infinity
 │   │   └── NonFiniteSourceError   in the source; also an AudioDecodeError
-│   └── AudioEncodeError      a stem cannot be written: full disk, no permission, impossible format
+│   ├── AudioEncodeError      a stem cannot be written: full disk, no permission, impossible format
+│   ├── SourceChangedError    the source was replaced while it was separated; retryable
+│   ├── WorkerCrashedError    the track was started several times and ended its worker each time
+│   └── WorkerLostError       the track's row never came back from the cluster; retryable
+├── LeaseHeldError            another job works on this output; exit code 3
+├── LedgerError               a part of the ledger cannot be written or read; exit code 4
 └── StoreError                the store said no after all retries; `retryable`: later it may say yes
     ├── InvalidKeyError       the key would leave the store or means two things; nothing was asked
     ├── ObjectMissingError    no such object
@@ -33,8 +40,30 @@ class ModelError(ConfigError):
     """A model is unknown, or its folder is damaged or of another format."""
 
 
+class ManifestError(ConfigError):
+    """A manifest cannot be read, or has rows that cannot be run."""
+
+
+class OtherRunError(ConfigError):
+    """The output holds the results of another model or of other settings."""
+
+
+class LeaseHeldError(LatentsepError):
+    """Another job works on this output."""
+
+
+class LedgerError(LatentsepError):
+    """A part of the ledger cannot be written or read; what was committed before stands."""
+
+
 class TrackError(LatentsepError):
-    """One track cannot be separated; the others go on."""
+    """One track cannot be separated; the others go on.
+
+    Attributes:
+        retryable: a later run may succeed without anybody changing the track.
+    """
+
+    retryable: bool = False
 
 
 class AudioDecodeError(TrackError):
@@ -48,6 +77,8 @@ class DecoderCrashedError(AudioDecodeError):
 class DecoderTimeoutError(AudioDecodeError):
     """The decoder child made no progress within its limit."""
 
+    retryable = True
+
 
 class NonFiniteAudioError(TrackError):
     """NaN or infinity in audio."""
@@ -59,6 +90,22 @@ class NonFiniteSourceError(NonFiniteAudioError, AudioDecodeError):
 
 class AudioEncodeError(TrackError):
     """A stem cannot be written."""
+
+
+class SourceChangedError(TrackError):
+    """The source was replaced while it was separated."""
+
+    retryable = True
+
+
+class WorkerCrashedError(TrackError):
+    """The track was started several times and ended its worker each time."""
+
+
+class WorkerLostError(TrackError):
+    """The track's row never came back from the cluster."""
+
+    retryable = True
 
 
 class StoreError(LatentsepError):
