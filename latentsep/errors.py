@@ -11,11 +11,13 @@ LatentsepError
 │   │   └── DecoderTimeoutError    the decoder child made no progress in time
 │   ├── NonFiniteAudioError   NaN or infinity
 │   │   └── NonFiniteSourceError   in the source; also an AudioDecodeError
+│   ├── DeviceMemoryError       the device has too little free memory for any batch; retryable
 │   ├── AudioEncodeError      a stem cannot be written: full disk, no permission, impossible format
 │   ├── SourceChangedError    the source was replaced while it was separated; retryable
 │   ├── WorkerCrashedError    the track was started several times and ended its worker each time
 │   └── WorkerLostError       the track's row never came back from the cluster; retryable
 ├── LeaseHeldError            another job works on this output; exit code 3
+├── ClusterError              the cluster gave up; what was committed stands, a rerun goes on
 ├── LedgerError               a part of the ledger cannot be written or read; exit code 4
 └── StoreError                the store said no after all retries; `retryable`: later it may say yes
     ├── InvalidKeyError       the key would leave the store or means two things; nothing was asked
@@ -26,6 +28,8 @@ LatentsepError
     ├── WriteConflictError    create, replace_if: writers collided and nobody won; retryable
     └── CommitStateUnknownError    create, replace_if: the reply was lost; read before any retry
 """
+
+from collections.abc import Sequence
 
 
 class LatentsepError(Exception):
@@ -41,7 +45,15 @@ class ModelError(ConfigError):
 
 
 class ManifestError(ConfigError):
-    """A manifest cannot be read, or has rows that cannot be run."""
+    """A manifest cannot be read, or has rows that cannot be run.
+
+    Attributes:
+        problems: everything that is wrong with its rows and columns, one line each.
+    """
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class OtherRunError(ConfigError):
@@ -50,6 +62,10 @@ class OtherRunError(ConfigError):
 
 class LeaseHeldError(LatentsepError):
     """Another job works on this output."""
+
+
+class ClusterError(LatentsepError):
+    """The cluster gave up; what was committed stands, and a rerun goes on."""
 
 
 class LedgerError(LatentsepError):
@@ -86,6 +102,12 @@ class NonFiniteAudioError(TrackError):
 
 class NonFiniteSourceError(NonFiniteAudioError, AudioDecodeError):
     """NaN or infinity in the source."""
+
+
+class DeviceMemoryError(TrackError):
+    """Not even the smallest batch fits into the device's free memory."""
+
+    retryable = True
 
 
 class AudioEncodeError(TrackError):

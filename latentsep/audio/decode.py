@@ -25,7 +25,15 @@ from latentsep.errors import (
     TrackError,
 )
 
-__all__ = ["AudioReader", "AudioSource", "DecodeLimits", "Decoder", "probe", "read_audio"]
+__all__ = [
+    "AudioReader",
+    "AudioSource",
+    "DecodeLimits",
+    "Decoder",
+    "LocalFile",
+    "probe",
+    "read_audio",
+]
 
 
 class AudioReader:
@@ -136,8 +144,8 @@ class Decoder:
         """Process id of the child; ``None`` while there is none."""
         return self._child.pid if self._child is not None else None
 
-    def open(self, source: AudioSource) -> AudioReader:
-        """Start reading a path, ``file://`` URI, bytes, or binary stream (copied to disk first).
+    def open(self, source: AudioSource | LocalFile) -> AudioReader:
+        """Start reading a path, URI ``file://``, bytes, stream (copied to disk first) or LocalFile.
 
         Raises:
             AudioDecodeError: the source cannot be opened, is not audio, or is seen to be truncated.
@@ -152,7 +160,7 @@ class Decoder:
         self._reader = AudioReader(self, child, local, info)
         return self._reader
 
-    def probe(self, source: AudioSource) -> SourceInfo:
+    def probe(self, source: AudioSource | LocalFile) -> SourceInfo:
         """Format of a source from its header, without decoding it.
 
         Raises:
@@ -167,7 +175,7 @@ class Decoder:
         finally:
             local.release()
 
-    def read(self, source: AudioSource) -> tuple[Waveform, SourceInfo]:
+    def read(self, source: AudioSource | LocalFile) -> tuple[Waveform, SourceInfo]:
         """All samples ``[channel, sample]`` of a source that fits in memory, and its format.
 
         Raises:

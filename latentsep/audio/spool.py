@@ -32,14 +32,18 @@ class LocalFile:
             self.path.unlink(missing_ok=True)
 
 
-def localise(source: AudioSource, spool_folder: Path | None = None) -> LocalFile:
+def localise(source: AudioSource | LocalFile, spool_folder: Path | None = None) -> LocalFile:
     """Find or make the local file of a source; streams are copied in bounded pieces.
+
+    A ``LocalFile`` is taken as it is: whoever fetched an object gives it the object's name.
 
     Whatever a stream's ``read`` raises is passed on as it is.
 
     Raises:
         AudioDecodeError: the URI's scheme is not ``file``, or the copy does not fit on the disk.
     """
+    if isinstance(source, LocalFile):
+        return source
     if isinstance(source, str):
         return LocalFile(path_from_uri(source), source)
     if isinstance(source, os.PathLike):

@@ -1,4 +1,4 @@
-"""``latentsep separate``: songs to stems, without Ray."""
+"""``latentsep separate``: songs to stems without Ray, or a catalogue on it."""
 
 import logging
 import os
@@ -12,8 +12,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from latentsep.cli import options
+from latentsep.cli import catalogue_job, options
 from latentsep.cli.exit_codes import EXIT_INTERRUPTED, EXIT_REJECTS
 from latentsep.cli.json_document import print_json
 from latentsep.cli.progress import TrackProgress, printable
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from latentsep.pipeline.track import FileSeparator, TrackResult
 
 DEFAULT_FILENAME = "{model}/{track}/{stem}.{ext}"
+ONLY_FILES = frozenset({"filename", "skip_existing", "overwrite"})
+"""Parameters that a catalogue does not have."""
+MANIFEST_ENDINGS = (".parquet", ".pq", ".csv", ".jsonl", ".ndjson", ".csv.gz", ".jsonl.gz")
 CODECS = ("flac", "wav", "mp3", "ogg", "opus")
 
 
@@ -42,10 +46,9 @@ def _codec_flags(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
     default="separated",
     show_default=True,
-    help="Folder for the stems.",
+    help="Folder for the stems; s3://BUCKET/PREFIX as well for a catalogue.",
 )
 @options.MODEL
 @options.DEVICE
@@ -90,7 +93,46 @@ def _codec_flags(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--overwrite", is_flag=True, help="Replace stems that are there.")
 @click.option("-v", "--verbose", is_flag=True, help="Show traces of unexpected errors.")
 @options.OUTPUT
-def separate(
+@catalogue_job.job_options
+@click.pass_context
+def separate(context: click.Context, /, inputs: tuple[str, ...], out: str, **_: object) -> None:
+    """Separate songs, or a whole catalogue, into vocals and accompaniment.
+
+    INPUT is an audio or video file, a folder (searched recursively) or a quoted glob. The stems go
+    to OUT/MODEL/TRACK/{vocals,accompaniment}.flac with the source's rate, channels and length.
+    Stems that are there already are never replaced unasked: see --skip-existing and --overwrite.
+
+    INPUT may be one catalogue instead: a manifest (.parquet, .csv, .jsonl; also s3://) or an
+    s3:// prefix. It is separated on Ray, and a rerun goes on where the last one ended: results in
+    OUT/results, what could not be done in OUT/rejects, stems in OUT/stems.
+
+    Exit codes: 0 all done; 1 some songs could not be separated, or a catalogue stopped at a limit;
+    2 a setting is wrong and nothing was started; 3 another job works on OUT; 4 a commit is
+    impossible or in doubt; 75 interrupted, run again to go on.
+    """
+    given = _given(context)
+    if not any(map(_is_catalogue, inputs)):
+        _refuse(given, catalogue_job.NAMES, "only a catalogue has")
+        left_out = catalogue_job.NAMES | {"inputs", "out"}
+        dials = {name: value for name, value in context.params.items() if name not in left_out}
+        separate_files(inputs, Path(out), **dials)
+        return
+    if len(inputs) > 1:
+        raise click.UsageError("a catalogue is one manifest or one s3:// prefix, nothing beside it")
+    _refuse(given, ONLY_FILES, "a catalogue does not have")
+    catalogue_job.separate_catalogue(inputs[0], out, given)
+
+
+def _given(context: click.Context) -> dict[str, Any]:
+    """The parameters that the user gave, and did not leave at their default."""
+    return {
+        name: value
+        for name, value in context.params.items()
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    } | {"refinement": options.refinement_mode(context.params["refine"])}
+
+
+def separate_files(
     inputs: tuple[str, ...],
     out: Path,
     model: str,
@@ -105,16 +147,7 @@ def separate(
     verbose: bool,
     **dials: Any,  # noqa: ANN401 - checked by SeparationOptions
 ) -> None:
-    """Separate songs into vocals and accompaniment.
-
-    INPUT is an audio or video file, a folder (searched recursively) or a quoted glob. The stems go
-    to OUT/MODEL/TRACK/{vocals,accompaniment}.flac with the source's rate, channels and length.
-
-    Stems that are there already are never replaced unasked: see --skip-existing and --overwrite.
-
-    Exit codes: 0 all done; 1 some tracks could not be separated; 2 a setting is wrong and nothing
-    was started; 75 interrupted, run again with --skip-existing to go on.
-    """
+    """Separate audio files one after another, in this process."""
     from latentsep.audio.folders import make_writable
     from latentsep.pipeline.inputs import expand_inputs, plan_outputs
     from latentsep.pipeline.store import OutputOptions, remove_stale
@@ -148,6 +181,16 @@ def separate(
         sys.exit(EXIT_INTERRUPTED)
     if summary.rejects:
         sys.exit(EXIT_REJECTS)
+
+
+def _is_catalogue(text: str) -> bool:
+    return text.lower().endswith(MANIFEST_ENDINGS) or text.lower().startswith("s3://")
+
+
+def _refuse(given: dict[str, Any], names: frozenset[str], who: str) -> None:
+    if wrong := sorted(given.keys() & names):
+        shown = ", ".join(f"--{name.replace('_', '-')}" for name in wrong)
+        raise click.UsageError(f"{shown}: {who} this option")
 
 
 def _choose(

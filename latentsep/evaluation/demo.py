@@ -1,85 +1,147 @@
-"""The demo's songs: generated, in several formats, with their true stems kept for scoring."""
+"""The demo's catalogue: generated tracks of many formats, three files that are none, a manifest."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv
 
-from latentsep.audio.decode import Decoder
 from latentsep.audio.encode import AudioWriter, StemFormat
 from latentsep.audio.quantise import quantise
 from latentsep.audio.resample import resample
 from latentsep.audio.waveform import Waveform
 from latentsep.evaluation.songs import generated_songs
-from latentsep.quality.reference import sdr_db
 from latentsep.training.song_folder import ReferenceSong
 
-SONG_S = 30.0
+SONG_S = 24.0
+LONG_S = 20 * 60.0
+MANIFEST = "manifest.csv"
+FLAC, WAV, MP3, OGG, OPUS = "flac", "wav", "mp3", "ogg", "opus"
+AAC = "m4a"
 
 
 @dataclass(frozen=True)
-class DemoFormat:
-    """How one of the demo's songs is stored."""
+class DemoTrack:
+    """How one of the demo's tracks is stored; the long one is made of all the others."""
 
-    stem_format: StemFormat
+    track_id: str
+    codec: str
     sample_rate_hz: int
     channels: int
+    bit_depth: int | None = None
+
+    @property
+    def has_references(self) -> bool:
+        """Whether its true vocals are stored beside it: lossy files are not aligned to them."""
+        return self.bit_depth is not None
 
 
-FORMATS = (
-    DemoFormat(StemFormat("wav", 16), 44_100, 2),
-    DemoFormat(StemFormat("flac", 24), 48_000, 2),
-    DemoFormat(StemFormat("mp3", None), 44_100, 2),
-    DemoFormat(StemFormat("ogg", None), 22_050, 1),
+TRACKS = (
+    DemoTrack("wav-16", WAV, 44_100, 2, 16),
+    DemoTrack("wav-24-96k", WAV, 96_000, 2, 24),
+    DemoTrack("wav-float", WAV, 48_000, 2, 32),
+    DemoTrack("wav-mono-22k", WAV, 22_050, 1, 16),
+    DemoTrack("flac-16", FLAC, 44_100, 2, 16),
+    DemoTrack("flac-24-48k", FLAC, 48_000, 2, 24),
+    DemoTrack("flac-mono", FLAC, 32_000, 1, 16),
+    DemoTrack("mp3", MP3, 44_100, 2),
+    DemoTrack("mp3-mono", MP3, 24_000, 1),
+    DemoTrack("ogg-vorbis", OGG, 44_100, 2),
+    DemoTrack("ogg-opus", OPUS, 48_000, 2),
+    DemoTrack("m4a-aac", AAC, 44_100, 2),
 )
+LONG_TRACK = DemoTrack("long-20-minutes", FLAC, 44_100, 2, 16)
+BAD_IDS = ("bad-truncated", "bad-empty", "bad-text")
 
 
-@dataclass(frozen=True)
-class DemoSong:
-    """A stored song and its true vocals at the stored rate and channels."""
-
-    path: Path
-    vocals: Waveform
-    mixture: Waveform
-
-
-def write_songs(folder: Path) -> list[DemoSong]:
-    """Generate one song for each of ``FORMATS`` and write its mixture.
+def write_catalogue(folder: Path, song_s: float = SONG_S, long_s: float = LONG_S) -> Path:
+    """Write the tracks and their manifest, unless the manifest is there already; its path.
 
     Raises:
         AudioEncodeError: the folder cannot be written.
     """
-    songs = generated_songs(len(FORMATS), SONG_S)
-    return [_write(folder, song, fmt) for song, fmt in zip(songs, FORMATS, strict=True)]
+    manifest = folder / MANIFEST
+    if manifest.exists():
+        return manifest
+    rows = [*_write_tracks(folder, song_s, long_s), *_write_bad(folder)]
+    names = ("track_id", "uri", "title", "vocals_uri")
+    table = pa.table({name: [row.get(name) for row in rows] for name in names})
+    # Last, and whole or not at all: its being there means that all tracks are.
+    unfinished = manifest.with_suffix(".tmp")
+    pyarrow.csv.write_csv(table, unfinished)
+    unfinished.replace(manifest)
+    return manifest
 
 
-def score_stems(
-    song: DemoSong, vocals_file: Path, decoder: Decoder
-) -> tuple[float | None, float | None]:
-    """Utterance SDR in dB of the mixture as an estimate of the vocals, and of the stem.
+def _write_tracks(folder: Path, song_s: float, long_s: float) -> Iterator[dict[str, str]]:
+    mixtures = []
+    songs = generated_songs(len(TRACKS), song_s)
+    for track, song in zip(TRACKS, songs, strict=True):
+        mixtures.append(song.mixture)
+        yield _write_track(folder, track, song)
+    repeats = -(-int(long_s * 44_100) // sum(mixture.shape[1] for mixture in mixtures))
+    medley = np.concatenate(mixtures * repeats, axis=1)[:, : int(long_s * 44_100)]
+    path = folder / "tracks" / f"{LONG_TRACK.track_id}.flac"
+    _write(path, LONG_TRACK, medley)
+    yield {"track_id": LONG_TRACK.track_id, "uri": str(path.relative_to(folder)), "title": "Medley"}
 
-    Lossy songs come back with a codec's loss, which counts as distortion too.
-    """
-    estimate, _ = decoder.read(vocals_file)
-    frames = min(estimate.shape[1], song.vocals.shape[1])
-    truth = song.vocals[:, :frames]
-    return sdr_db(truth, song.mixture[:, :frames]), sdr_db(truth, estimate[:, :frames])
+
+def _write_track(folder: Path, track: DemoTrack, song: ReferenceSong) -> dict[str, str]:
+    path = folder / "tracks" / f"{track.track_id}.{track.codec}"
+    _write(path, track, _convert(song.mixture, song.sample_rate_hz, track))
+    row = {"track_id": track.track_id, "uri": str(path.relative_to(folder)), "title": song.name}
+    if track.has_references:
+        vocals = folder / "references" / f"{track.track_id}.{track.codec}"
+        _write(vocals, track, _convert(song.vocals, song.sample_rate_hz, track))
+        row["vocals_uri"] = str(vocals.relative_to(folder))
+    return row
 
 
-def _write(folder: Path, song: ReferenceSong, fmt: DemoFormat) -> DemoSong:
-    name = f"{song.name}-{fmt.sample_rate_hz}{fmt.stem_format.extension}"
-    vocals, mixture = (_convert(w, song.sample_rate_hz, fmt) for w in (song.vocals, song.mixture))
-    path = folder / name
-    tags = {"title": song.name, "artist": "latentsep"}
-    with AudioWriter(path, fmt.stem_format, fmt.sample_rate_hz, fmt.channels, tags) as writer:
-        if fmt.stem_format.bit_depth is None:
-            writer.write(mixture)
+def _write_bad(folder: Path) -> Iterator[dict[str, str]]:
+    """A recording cut off in the middle, a file of no bytes, a text under a recording's name."""
+    whole = (folder / "tracks" / "flac-16.flac").read_bytes()
+    contents = {
+        "bad-truncated": ("flac", whole[: len(whole) // 2]),
+        "bad-empty": ("wav", b""),
+        "bad-text": ("mp3", b"This is no audio, whatever its name says.\n" * 20),
+    }
+    for track_id, (ending, content) in contents.items():
+        path = folder / "tracks" / f"{track_id}.{ending}"
+        path.write_bytes(content)
+        yield {"track_id": track_id, "uri": str(path.relative_to(folder)), "title": track_id}
+
+
+def _write(path: Path, track: DemoTrack, waveform: Waveform) -> None:
+    if track.codec == AAC:
+        _write_aac(path, waveform, track.sample_rate_hz)
+        return
+    fmt = StemFormat(track.codec, track.bit_depth)
+    with AudioWriter(path, fmt, track.sample_rate_hz, track.channels) as writer:
+        if fmt.is_integer and track.bit_depth is not None:
+            writer.write_integers(quantise(waveform, track.bit_depth)[0])
         else:
-            writer.write_integers(quantise(mixture, fmt.stem_format.bit_depth)[0])
-    return DemoSong(path, vocals, mixture)
+            writer.write(waveform)
 
 
-def _convert(waveform: Waveform, rate_hz: int, fmt: DemoFormat) -> Waveform:
-    if fmt.channels == 1:
+def _write_aac(path: Path, waveform: Waveform, sample_rate_hz: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("aac", rate=sample_rate_hz, layout="stereo")
+        stream.bit_rate = 192_000
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(waveform), format="fltp", layout="stereo"
+        )
+        frame.sample_rate = sample_rate_hz
+        resampler = av.AudioResampler(frame_size=1024)
+        for piece in (*resampler.resample(frame), *resampler.resample(None)):
+            file.mux(stream.encode(piece))
+        file.mux(stream.encode(None))
+
+
+def _convert(waveform: Waveform, rate_hz: int, track: DemoTrack) -> Waveform:
+    if track.channels == 1:
         waveform = waveform.mean(axis=0, keepdims=True, dtype=np.float32)
-    return resample(waveform, rate_hz, fmt.sample_rate_hz)
+    return resample(waveform, rate_hz, track.sample_rate_hz)

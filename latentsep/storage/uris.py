@@ -68,6 +68,15 @@ def open_uri(uri: str, settings: StoreSettings | None = None) -> BinaryIO:
     return open_store(store_uri, settings).open(key)
 
 
+def is_local(uri: str) -> bool:
+    """Whether a URI is a path of this machine.
+
+    Raises:
+        ConfigError: the scheme is not supported.
+    """
+    return _scheme(uri) == "file"
+
+
 def local_path(uri: str) -> Path:
     """Absolute path of a plain path or ``file://`` URI.
 

@@ -1,0 +1,42 @@
+"""What decides the bytes of a stem: the identity of a run, and the model's part in it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from latentsep.models.folder import find_model, read_model_file
+from latentsep.pipeline.job_config import JobConfig
+from latentsep.pipeline.store import OutputOptions
+from latentsep.version import ALGORITHM_VERSION
+
+
+def identity_of(config: JobConfig) -> Mapping[str, str | int | float | bool | None]:
+    """The identity of a job's stems, by name.
+
+    The device, the batch, the number of workers and the version of the code are not in it: they
+    may change in the middle of a run. Nor is the manifest: adding tracks is an ordinary rerun.
+
+    Raises:
+        ModelError: the model is unknown or its folder damaged.
+        ConfigError: the stem format is impossible.
+    """
+    OutputOptions(config.stems.codec, config.stems.bit_depth)
+    described = read_model_file(find_model(config.model))
+    settings = json.dumps(described.model.model_dump(mode="json"), sort_keys=True)
+    options, sampling = config.separation, described.model.sampling
+    return {
+        "model": described.model.name,
+        "model_sha256": described.weights.sha256,
+        "model_settings_sha256": hashlib.sha256(settings.encode()).hexdigest(),
+        "sampler": sampling.sampler,
+        "steps": options.steps or sampling.steps,
+        "draws": options.draws,
+        "segment_s": options.segment_s,
+        "overlap": options.overlap,
+        "seed": options.seed,
+        "refinement": options.refinement or described.model.refinement.mode,
+        "precision": options.precision,
+        "stem_codec": config.stems.codec,
+        "stem_bit_depth": config.stems.bit_depth,
+        "algorithm_version": ALGORITHM_VERSION,
+    }

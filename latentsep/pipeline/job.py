@@ -1,0 +1,257 @@
+"""The catalogue job: what is left of a manifest goes through the cluster into the ledger."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from latentsep.catalogue.lease import Holder, Lease
+from latentsep.catalogue.ledger import Ledger, LedgerState
+from latentsep.catalogue.manifest import is_manifest, read_manifest
+from latentsep.catalogue.manifest_build import build_manifest
+from latentsep.catalogue.plan import plan_job
+from latentsep.catalogue.recheck import changed_sources
+from latentsep.catalogue.run_identity import open_run
+from latentsep.errors import StoreError, WorkerLostError
+from latentsep.models.folder import find_model, read_model_file
+from latentsep.pipeline.catalogue_track import reject_row
+from latentsep.pipeline.cluster import WorkerPool, cluster
+from latentsep.pipeline.committer import Committer
+from latentsep.pipeline.identity import identity_of
+from latentsep.pipeline.job_config import JobConfig
+from latentsep.pipeline.job_status import STATUS_KEY, JobProgress
+from latentsep.pipeline.limits import limit_reached
+from latentsep.pipeline.rejects import reject_of
+from latentsep.pipeline.rows import Outcome, manifest_rows, outcome_table
+from latentsep.pipeline.stop import StopRequest
+from latentsep.pipeline.stream import ticking
+from latentsep.pipeline.worker import WorkerSpec
+from latentsep.storage import Store, open_store, probe
+from latentsep.version import __version__
+
+logger = logging.getLogger(__name__)
+
+MOST_ROUNDS = 3
+"""How often tracks whose rows never came are given to the cluster anew."""
+EXIT_GRACE_S = 8.0
+"""How long Ray may take to end after the last commit of a stopped job; then the process ends."""
+EXIT_INTERRUPTED = 75
+
+OnProgress = Callable[[JobProgress], None]
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """What a user asks for."""
+
+    manifest_uri: str
+    out_uri: str
+    config: JobConfig
+    address: str | None = None
+    limit: int | None = None
+    retry_rejected: bool = False
+    recheck_sources: bool = False
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """How a job ended: ``done``, ``stopped`` by a limit, or ``interrupted`` by a signal."""
+
+    state: str
+    reason: str | None
+    progress: JobProgress
+
+
+def run_job(request: JobRequest, stop: StopRequest, on_progress: OnProgress) -> JobReport:
+    """Run a job to its end; run it again and it goes on where it was.
+
+    Args:
+        request: what to do.
+        stop: asks the job to end early, committed.
+        on_progress: told about twice a second, from this thread.
+
+    Raises:
+        ConfigError: a setting, the manifest or the model is wrong; nothing was started.
+        LeaseHeldError: another job works on this output.
+        LedgerError: a commit is impossible or in doubt.
+        ClusterError: the cluster gave up.
+        StoreError: the output cannot be reached.
+    """
+    config = request.config
+    manifest = _manifest(request)
+    identity = identity_of(config)
+    store = open_store(request.out_uri, config.storage)
+    probe(store)
+    run_id = open_run(store, identity, {"code_version": __version__})
+    holder = Holder.of_this_process()
+    with stop.on_signals(), _leased(store, holder, config) as lease:
+        ledger = Ledger(store, holder.job)
+        state = ledger.load()
+        if request.recheck_sources:
+            state = _without_changed(ledger, state, config)
+        plan = plan_job(manifest, state, retry_rejected=request.retry_rejected, limit=request.limit)
+        progress = JobProgress(request.manifest_uri, run_id, holder.job, plan)
+        run = _Run(request, store, stop, Committer(ledger, config.ledger, progress), progress)
+        return run.to_the_end(lease, on_progress)
+
+
+class _Run:
+    """One job between its plan and its report."""
+
+    def __init__(
+        self,
+        request: JobRequest,
+        store: Store,
+        stop: StopRequest,
+        committer: Committer,
+        progress: JobProgress,
+    ) -> None:
+        self._request = request
+        self._config = request.config
+        self._store = store
+        self._progress = progress
+        self._stop = stop
+        self._committer = committer
+        self._lease: Lease | None = None
+        self._on_progress: OnProgress = lambda progress: None
+        self._starts_name = f"latentsep-starts-{progress.job}"
+
+    def to_the_end(self, lease: Lease | None, on_progress: OnProgress) -> JobReport:
+        """Work, commit, and say how it ended, in this order whatever happens."""
+        self._lease, self._on_progress = lease, on_progress
+        state = "failed"
+        try:
+            self._say("running")
+            if self._progress.plan.todo.num_rows:
+                self._work()
+            state = self._end_state()
+        finally:
+            self._say(state)
+        return JobReport(state, self._stop.reason, self._progress)
+
+    def _work(self) -> None:
+        with cluster(self._request.address, self._config.workers) as pool, self._stop.on_signals():
+            self._progress.workers_started(pool)
+            try:
+                self._rounds(pool)
+            finally:
+                # Rows that reached the driver are paid for, whatever ended the work.
+                self._committer.commit()
+            if self._stop.is_set:
+                _end_soon(EXIT_GRACE_S)
+
+    def _rounds(self, pool: WorkerPool) -> None:
+        from latentsep.pipeline.graph import start_counter
+
+        counter = start_counter(self._starts_name)  # lives as long as this handle
+        todo = self._progress.plan.todo
+        for _ in range(MOST_ROUNDS):
+            self._round(todo, pool)
+            todo = self._committer.missing(todo)
+            if self._stop.is_set or not todo.num_rows:
+                return
+            logger.warning("event=rows_missing tracks=%d: given out again", todo.num_rows)
+        self._committer.add(_lost(todo, self._progress.run_id))
+        del counter
+
+    def _round(self, todo: pa.Table, pool: WorkerPool) -> None:
+        from latentsep.pipeline.graph import outcome_blocks
+
+        spec = _worker_spec(self._request, self._progress.run_id, pool)
+        for outcomes in ticking(outcome_blocks(todo, spec, pool, self._starts_name)):
+            if outcomes is not None:
+                self._committer.add(outcomes)
+            self._look_up()
+            if self._stop.is_set:
+                return
+
+    def _look_up(self) -> None:
+        """Between two batches: commit in time, tell, and see whether to go on."""
+        if self._committer.is_due:
+            self._committer.commit()
+            self._say("running")
+        self._on_progress(self._progress)
+        if self._lease is not None and self._lease.lost.is_set():
+            self._stop.ask("the lease was lost: another job may work on this output")
+        if reason := limit_reached(self._config, self._progress):
+            self._stop.ask(reason)
+
+    def _end_state(self) -> str:
+        if not self._stop.is_set:
+            return "done"
+        return "interrupted" if self._stop.by_signal else "stopped"
+
+    def _say(self, state: str) -> None:
+        """Write status.json; the ledger does not depend on it, so trouble is only logged."""
+        try:
+            self._store.write(STATUS_KEY, self._progress.json(state, self._stop.reason))
+        except StoreError as error:
+            logger.warning("event=status_not_written reason=%s", error)
+
+
+def _manifest(request: JobRequest) -> pa.Table:
+    """The manifest of a file, or one made of all audio below a prefix."""
+    if is_manifest(request.manifest_uri):
+        return read_manifest(request.manifest_uri, request.config.storage)
+    return build_manifest(request.manifest_uri, request.config.storage, lambda done: None)
+
+
+@contextmanager
+def _leased(store: Store, holder: Holder, config: JobConfig) -> Iterator[Lease | None]:
+    if not config.ledger.use_lease:
+        with nullcontext():
+            yield None
+        return
+    with Lease.acquire(store, holder, config.ledger.lease_s) as lease:
+        yield lease
+
+
+def _worker_spec(request: JobRequest, run_id: str, pool: WorkerPool) -> WorkerSpec:
+    described = read_model_file(find_model(request.config.model))
+    return WorkerSpec(
+        config=request.config,
+        out_uri=request.out_uri,
+        run_id=run_id,
+        model_sha256=described.weights.sha256,
+        threads=pool.cpus,
+        tracks_in_flight=pool.tracks_in_flight,
+    )
+
+
+def _without_changed(ledger: Ledger, state: LedgerState, config: JobConfig) -> LedgerState:
+    changed = changed_sources(state.finished, config.storage, lambda done: None)
+    ids = [source.track_id for source in changed if not source.is_missing]
+    if not ids:
+        return state
+    logger.warning("event=sources_changed tracks=%d: separated again", len(ids))
+    ledger.withdraw(ids, "source changed")
+    return ledger.load()
+
+
+def _lost(todo: pa.Table, run_id: str) -> pa.Table:
+    error = WorkerLostError(
+        f"its row did not come back from the cluster in {MOST_ROUNDS} tries; the next run tries "
+        "again; look at the cluster's logs for dying workers"
+    )
+    outcomes = [
+        Outcome(reject=reject_row(row, reject_of(row.uri, error), run_id, attempt=""))
+        for row in manifest_rows(todo)
+    ]
+    return outcome_table(todo, outcomes)
+
+
+def _end_soon(grace_s: float) -> None:
+    """End the process if Ray has not ended by then: a stop has 20 s, and all is saved."""
+
+    def end() -> None:
+        with suppress(OSError):
+            os.write(2, b"Ray did not end in time; the process ends without it.\n")
+        os._exit(EXIT_INTERRUPTED)
+
+    timer = threading.Timer(grace_s, end)
+    timer.daemon = True
+    timer.start()

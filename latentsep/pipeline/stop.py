@@ -1,0 +1,50 @@
+"""Ends a job on request: Ctrl-C, SIGTERM, a limit that was reached."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class StopRequest:
+    """Set once, by a signal or by the job itself; the driver looks at it between two batches.
+
+    Attributes:
+        reason: for people; None while nobody wants to stop.
+        by_signal: the request came from outside.
+    """
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self.by_signal = False
+        self._event = threading.Event()
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the job should stop."""
+        return self._event.is_set()
+
+    def ask(self, reason: str, *, by_signal: bool = False) -> None:
+        """Stop the job; the first reason stays."""
+        if not self.is_set:
+            self.reason, self.by_signal = reason, by_signal
+            self._event.set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Sleep until the request or the timeout; whether it came."""
+        return self._event.wait(timeout_s)
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM ask to stop. ``ray.init`` sets its own handlers: enter after it."""
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            self.ask(f"got {signal.Signals(number).name}", by_signal=True)
+
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,175 @@
+"""One separator worker: blocks of the manifest in, blocks of outcomes out. Without Ray."""
+
+import logging
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import torch
+
+from latentsep.errors import ConfigError, WorkerCrashedError
+from latentsep.models.folder import find_model, read_model_file
+from latentsep.pipeline.catalogue_track import CatalogueTracks, TrackPlaces, reject_row
+from latentsep.pipeline.job_config import JobConfig
+from latentsep.pipeline.rejects import reject_of
+from latentsep.pipeline.rows import ManifestRow, Outcome, Row, manifest_rows, outcome_table
+from latentsep.pipeline.solo import SoloGate
+from latentsep.pipeline.starts import StartCounter, Starts
+from latentsep.pipeline.store import OutputOptions
+from latentsep.pipeline.window_queue import WindowQueue
+from latentsep.separation.batching import separate_within_memory
+from latentsep.separation.separator import Separator
+from latentsep.separation.windows import Window, WindowVocals
+from latentsep.storage import open_store
+
+logger = logging.getLogger(__name__)
+WORK_PREFIX = "latentsep-work-"
+
+
+@dataclass(frozen=True)
+class WorkerSpec:
+    """Everything a worker is made of; travels to it."""
+
+    config: JobConfig
+    out_uri: str
+    run_id: str
+    model_sha256: str
+    threads: int
+    tracks_in_flight: int
+
+
+class SeparatorWorker:
+    """Holds the model, the queue of windows, the decoder children and the threads of the tracks.
+
+    Calling it with a block returns its outcomes in the block's order, all at once. Two calls may
+    overlap: their windows share the queue, so that the end of one leaves no hole in the batches.
+
+    Raises:
+        ConfigError: the model is another one than the driver's, or an option is impossible.
+    """
+
+    def __init__(self, spec: WorkerSpec, starts_of: Callable[[], Starts] = StartCounter) -> None:
+        torch.set_num_threads(spec.threads)
+        self._spec = spec
+        self._starts = starts_of()
+        self._gate = SoloGate()
+        self._folder = _work_folder(spec.config.workers.work_folder)
+        separator = _separator(spec)
+        self.queue = WindowQueue(_WindowWork(separator))
+        self._tracks = CatalogueTracks(
+            separator,
+            self.queue,
+            model_columns=_model_columns(spec, separator),
+            run_id=spec.run_id,
+            output=OutputOptions(spec.config.stems.codec, spec.config.stems.bit_depth),
+            places=TrackPlaces(
+                out=open_store(spec.out_uri, spec.config.storage),
+                sources=spec.config.storage,
+                work_folder=self._folder,
+            ),
+            windows_ahead=max(2, -(-2 * separator.windows_per_call // spec.tracks_in_flight)),
+        )
+        self._threads = ThreadPoolExecutor(spec.tracks_in_flight, thread_name_prefix="track")
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """Outcomes of a block of the manifest, see ``rows.outcome_table``."""
+        rows = manifest_rows(block)
+        counts = self._starts.counts([row.track_id for row in rows])
+        running = [
+            self._threads.submit(self._one, row, counts.get(row.track_id, 0)) for row in rows
+        ]
+        return outcome_table(block, [one.result() for one in running])
+
+    def close(self) -> None:
+        """End threads, children and queue, and remove the work folder."""
+        self._threads.shutdown()
+        self._tracks.close()
+        self.queue.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _one(self, track: ManifestRow, starts: int) -> Outcome:
+        if starts >= self._spec.config.workers.max_starts:
+            return self._given_up(track, starts)
+        with self._gate.pass_through(alone=starts > 0):
+            self._starts.begin(track.track_id)
+            outcome = self._tracks.separate(track)
+        self._starts.end(track.track_id)
+        return outcome
+
+    def _given_up(self, track: ManifestRow, starts: int) -> Outcome:
+        error = WorkerCrashedError(
+            f"was started {starts} times and its worker died each time; look at the file, "
+            "and retry it alone with --retry-rejected"
+        )
+        reject = reject_of(track.uri, error)
+        return Outcome(reject=reject_row(track, reject, self._spec.run_id, attempt=""))
+
+
+class _WindowWork:
+    """The queue's work: one batch through the network."""
+
+    def __init__(self, separator: Separator) -> None:
+        self._separator = separator
+
+    @property
+    def batch_items(self) -> int:
+        """Windows of one call; fewer after the device ran out of memory."""
+        return self._separator.windows_per_call
+
+    def run(self, items: list[Window]) -> list[WindowVocals]:
+        """Separate them."""
+        return separate_within_memory(self._separator, items)
+
+
+def _separator(spec: WorkerSpec) -> Separator:
+    config = spec.config
+    found = read_model_file(find_model(config.model)).weights.sha256
+    if found != spec.model_sha256:
+        raise ConfigError(
+            f"model {config.model!r} on {socket.gethostname()} has weights {found}, the driver's "
+            f"have {spec.model_sha256}; install the same model on every node"
+        )
+    return Separator.from_pretrained(config.model, **config.separation.model_dump())
+
+
+def _model_columns(spec: WorkerSpec, separator: Separator) -> Row:
+    model, draws = separator.model.config, spec.config.separation.draws
+    device = separator.device
+    return {
+        "model_name": model.name,
+        "model_sha256": spec.model_sha256,
+        "model_licence": model.licence,
+        "steps": separator.steps,
+        "draws": draws,
+        "nfe": separator.steps * draws,
+        "seed": spec.config.separation.seed,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+    }
+
+
+def _work_folder(parent: Path) -> Path:
+    """A folder of this process; what killed workers left beside it is removed.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for left in parent.glob(f"{WORK_PREFIX}*"):
+            process_id = left.name.removeprefix(WORK_PREFIX).partition("-")[0]
+            if process_id.isdecimal() and not psutil.pid_exists(int(process_id)):
+                with suppress(OSError):
+                    shutil.rmtree(left)
+        return Path(tempfile.mkdtemp(prefix=f"{WORK_PREFIX}{os.getpid()}-", dir=parent))
+    except OSError as error:
+        raise ConfigError(
+            f"workers.work_folder {parent} cannot be written: {error.strerror}; give another"
+        ) from error
