@@ -55,15 +55,7 @@ class LoudnessMeter:
         ``None`` where it is undefined: less than 400 ms of audio, or none of it above -70 LUFS.
         """
         hops = np.frombuffer(self._hop_energies, np.float64) if self._hop_energies else np.zeros(0)
-        if len(hops) < _HOPS_PER_BLOCK:
-            return None
-        sums = np.convolve(hops, np.ones(_HOPS_PER_BLOCK), mode="valid")
-        energies = np.maximum(sums, 0.0) / (_HOPS_PER_BLOCK * self._rate_hz / _HOPS_PER_SECOND)
-        energies = energies[energies > _energy(_ABSOLUTE_GATE_LUFS)]
-        if len(energies) == 0:
-            return None
-        relative_gate = float(energies.mean()) * 10 ** (_RELATIVE_GATE_LU / 10)
-        return _lufs(float(energies[energies > relative_gate].mean()))
+        return gated_lufs(hops / (self._rate_hz / _HOPS_PER_SECOND))
 
     def _collect(self, energy: npt.NDArray[np.float64]) -> None:
         """Add weighted squares ``[sample]`` to the 100 ms hops they fall into."""
@@ -78,6 +70,22 @@ class LoudnessMeter:
             self._open_energy = 0.0
         self._open_energy += float(energy[cuts[-1] if count else 0 :].sum())
         self._frames = end
+
+
+def gated_lufs(hop_energies: npt.NDArray[np.float64]) -> float | None:
+    """Integrated loudness from the weighted mean square of each 100 ms of a track.
+
+    ``None`` where it is undefined: less than 400 ms of audio, or none of it above -70 LUFS.
+    """
+    if len(hop_energies) < _HOPS_PER_BLOCK:
+        return None
+    sums = np.convolve(hop_energies, np.ones(_HOPS_PER_BLOCK), mode="valid")
+    energies = np.maximum(sums, 0.0) / _HOPS_PER_BLOCK
+    energies = energies[energies > _energy(_ABSOLUTE_GATE_LUFS)]
+    if len(energies) == 0:
+        return None
+    relative_gate = float(energies.mean()) * 10 ** (_RELATIVE_GATE_LU / 10)
+    return _lufs(float(energies[energies > relative_gate].mean()))
 
 
 def k_weighting(sample_rate_hz: int) -> npt.NDArray[np.float64]:

@@ -99,7 +99,16 @@ def _request(manifest_uri: str, out_uri: str, given: dict[str, Any]) -> "JobRequ
 def _show_plan(request: "JobRequest", output: str) -> None:
     from latentsep.cli.plan import show_plan
 
-    show_plan(request.manifest_uri, request.out_uri, output=output)
+    show_plan(
+        request.manifest_uri,
+        request.out_uri,
+        settings=request.config.storage,
+        rates=request.config.rates,
+        workers=request.config.workers.count,
+        retry_rejected=request.retry_rejected,
+        limit=request.limit,
+        output=output,
+    )
 
 
 def _over_limit(request: "JobRequest", report: "JobReport") -> str | None:

@@ -7,13 +7,33 @@ import click
 
 from latentsep.cli.benchmark import benchmark
 from latentsep.cli.demo import demo
+from latentsep.cli.doctor import doctor
 from latentsep.cli.evaluate import evaluate
-from latentsep.cli.exit_codes import EXIT_CONFIG, EXIT_INTERRUPTED, EXIT_REJECTS
+from latentsep.cli.exit_codes import (
+    EXIT_COMMIT,
+    EXIT_CONFIG,
+    EXIT_INTERRUPTED,
+    EXIT_LEASE_HELD,
+    EXIT_REJECTS,
+)
+from latentsep.cli.failed import failed
+from latentsep.cli.forget import forget
+from latentsep.cli.manifest import manifest
 from latentsep.cli.models import models
+from latentsep.cli.plan import plan
 from latentsep.cli.progress import printable
 from latentsep.cli.separate import separate
+from latentsep.cli.status import status
+from latentsep.cli.submit import stop, submit
 from latentsep.cli.train import train
-from latentsep.errors import ConfigError, LatentsepError
+from latentsep.cli.verify import verify
+from latentsep.errors import (
+    CommitStateUnknownError,
+    ConfigError,
+    LatentsepError,
+    LeaseHeldError,
+    LedgerError,
+)
 from latentsep.version import __version__
 
 
@@ -23,8 +43,20 @@ def cli() -> None:
     """Separate the singing voice from music, one song or a whole catalogue."""
 
 
-for command in (separate, models, demo, evaluate, train, benchmark):
+COMMANDS = (
+    separate, manifest, plan, status, failed, verify, forget, submit, stop, doctor, models, demo,
+    evaluate, train, benchmark,
+)  # fmt: skip
+for command in COMMANDS:
     cli.add_command(command)
+
+_EXIT_CODES: tuple[tuple[type[LatentsepError], int], ...] = (
+    (ConfigError, EXIT_CONFIG),
+    (LeaseHeldError, EXIT_LEASE_HELD),
+    (LedgerError, EXIT_COMMIT),
+    (CommitStateUnknownError, EXIT_COMMIT),
+    (LatentsepError, EXIT_REJECTS),
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -38,12 +70,9 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except ConfigError as error:
-        click.echo(f"Error: {printable(str(error))}", err=True)
-        sys.exit(EXIT_CONFIG)
     except LatentsepError as error:
         click.echo(f"Error: {printable(str(error))}", err=True)
-        sys.exit(EXIT_REJECTS)
+        sys.exit(next(code for kind, code in _EXIT_CODES if isinstance(error, kind)))
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted; run the same command again to go on.", err=True)
         sys.exit(EXIT_INTERRUPTED)

@@ -118,7 +118,9 @@ def separate(context: click.Context, /, inputs: tuple[str, ...], out: str, **_: 
         separate_files(inputs, Path(out), **dials)
         return
     if len(inputs) > 1:
-        raise click.UsageError("a catalogue is one manifest or one s3:// prefix, nothing beside it")
+        raise ConfigError(
+            f"{inputs[-1]}: a catalogue is one manifest or one s3:// prefix, nothing beside it"
+        )
     _refuse(given, ONLY_FILES, "a catalogue does not have")
     catalogue_job.separate_catalogue(inputs[0], out, given)
 
@@ -190,7 +192,7 @@ def _is_catalogue(text: str) -> bool:
 def _refuse(given: dict[str, Any], names: frozenset[str], who: str) -> None:
     if wrong := sorted(given.keys() & names):
         shown = ", ".join(f"--{name.replace('_', '-')}" for name in wrong)
-        raise click.UsageError(f"{shown}: {who} this option")
+        raise ConfigError(f"{shown}: {who} this option")
 
 
 def _choose(

@@ -16,9 +16,14 @@ from pydantic import (
 def explain(error: ValidationError) -> str:
     """What is wrong with settings, in one line: each place, its problem and its value."""
     return "; ".join(
-        f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}, got {e['input']!r:.60}"
+        f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}{_shown(e['loc'], e['input'])}"
         for e in error.errors(include_url=False)
     )
+
+
+def _shown(place: tuple[int | str, ...], value: object) -> str:
+    """The value, but none of the storage settings, where a secret may have been put by mistake."""
+    return "" if "storage" in place else f", got {value!r:.60}"
 
 
 class Frozen(BaseModel):

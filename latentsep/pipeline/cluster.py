@@ -2,6 +2,8 @@
 
 import logging
 import os
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,14 +52,15 @@ def cluster(address: str | None, workers: WorkerConfig) -> Iterator[WorkerPool]:
     cpus = os.cpu_count() or 1
     if address is None:
         pool = plan_pool(workers, cpus=cpus, gpus=_local_gpus())
-        ray.init(
-            address="local",
-            num_cpus=max(cpus, pool.workers * pool.cpus) + SPREADER_CPUS,
-            include_dashboard=False,
-            object_store_memory=EMBEDDED_OBJECT_STORE_BYTES,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        with _quiet_stderr():
+            ray.init(
+                address="local",
+                num_cpus=max(cpus, pool.workers * pool.cpus) + SPREADER_CPUS,
+                include_dashboard=False,
+                object_store_memory=EMBEDDED_OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
     else:
         _join(address)
     try:
@@ -96,6 +99,24 @@ def check_pool(pool: WorkerPool, *, cpus: int, gpus: int) -> None:
         )
 
 
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Hold back what native code writes to stderr; it is shown only if the block fails."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 def _join(address: str) -> None:
     import ray
 
@@ -106,7 +127,8 @@ def _join(address: str) -> None:
             "http://HOST:8265`"
         )
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        with _quiet_stderr():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(

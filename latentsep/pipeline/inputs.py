@@ -16,7 +16,6 @@ from latentsep.audio.spool import path_from_uri
 from latentsep.errors import ConfigError
 from latentsep.pipeline.store import STEM_NAMES
 
-MANIFEST_EXTENSIONS = frozenset({".parquet", ".csv", ".jsonl"})
 TEMPLATE_FIELDS = ("track", "stem", "ext", "model", "dir")
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _SCHEME = re.compile(r"^(?!file:)[A-Za-z][A-Za-z0-9+.-]*://")
@@ -83,10 +82,10 @@ def plan_outputs(
 
 
 def _expand(text: str, own: Sequence[Path]) -> list[InputFile]:
-    if _SCHEME.match(text) or Path(text).suffix.lower() in MANIFEST_EXTENSIONS:
+    if _SCHEME.match(text):
         raise ConfigError(
-            f"{text}: manifests and object stores are not supported yet; "
-            "give audio files, folders or globs"
+            f"{text}: of object stores only s3:// is supported, as one catalogue; else give audio "
+            "files, folders or globs"
         )
     path = path_from_uri(text)
     # os.path says no where pathlib raises: names that are too long, folders that are closed.

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from pydantic import ValidationError
-from torch import Tensor
 
 from latentsep.audio.limits import MAX_CHANNELS, MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ
 from latentsep.audio.waveform import Waveform
@@ -15,14 +14,16 @@ from latentsep.errors import ConfigError
 from latentsep.models.config import explain
 from latentsep.models.folder import load_model
 from latentsep.models.model import Model
+from latentsep.separation.batching import CudaMemory, find_batch_chunks, separate_within_memory
 from latentsep.separation.noise import TrackNoise
 from latentsep.separation.options import SeparationOptions
 from latentsep.separation.plan import plan_windows
 from latentsep.separation.session import TrackSession
 from latentsep.separation.stems import Stems
-from latentsep.separation.windows import Window, WindowSeparator
+from latentsep.separation.windows import Window, WindowSeparator, WindowVocals
 
-GPU_BATCH_CHUNKS = 16
+BLIND_BATCH_CHUNKS = 16
+"""Of devices that do not tell how much memory they have."""
 
 
 @dataclass(frozen=True)
@@ -39,30 +40,31 @@ class Separator:
 
     The result of a track depends on its samples, its id (only where noise is drawn), the model and
     the options: not on its companions, their order, or where a stream was cut into blocks.
+
+    Attributes:
+        steps: sampler steps, the options' or the model's own.
     """
 
     def __init__(self, model: Model, options: SeparationOptions | None = None) -> None:
         self.options = options or SeparationOptions()
         self.device = pick_device(self.options.device)
         self.model = model.to(self.device)
-        steps = self._check_steps()
-        self.plan = plan_windows(model, self.options, steps)
+        self.steps = self._check_steps()
+        self.plan = plan_windows(model, self.options, self.steps)
         refinement = model.config.refinement
         if self.options.refinement is not None:
             refinement = refinement.model_copy(update={"mode": self.options.refinement})
-        self.batch_chunks = self.options.batch_chunks or (
-            1 if self.device.type == "cpu" else GPU_BATCH_CHUNKS
-        )
         self._windows = WindowSeparator(
             model,
             self.plan,
-            steps=steps,
+            steps=self.steps,
             draws=self.options.draws,
-            batch_chunks=self.batch_chunks,
+            batch_chunks=1,
             refinement=refinement,
             device=self.device,
             dtype=getattr(torch, self.options.precision),
         )
+        self._windows.batch_chunks = self.options.batch_chunks or self._own_batch_chunks()
 
     @classmethod
     def from_pretrained(
@@ -89,6 +91,11 @@ class Separator:
     def sample_rate_hz(self) -> int:
         """The rate the model works at; any other is resampled on the way in and out."""
         return self.model.latent_space.codec.sample_rate_hz
+
+    @property
+    def batch_chunks(self) -> int:
+        """Chunks per call of the network; falls where the device's memory runs out."""
+        return self._windows.batch_chunks
 
     @property
     def windows_per_call(self) -> int:
@@ -127,7 +134,7 @@ class Separator:
             open_tracks.append((session, []))
             for window in session.windows():
                 batch.append((session, window))
-                if len(batch) == self.windows_per_call:
+                if len(batch) >= self.windows_per_call:
                     self._run(batch)
                     batch = []
             yield from _pop_done(open_tracks)
@@ -172,18 +179,44 @@ class Separator:
         noise = TrackNoise(self.options.seed, track_id, codec.latent_channels)
         return TrackSession(self.plan, codec.sample_rate_hz, sample_rate_hz, channels, noise)
 
-    def separate_windows(self, windows: list[Window]) -> list[Tensor]:
-        """Vocals ``[channel, plan.core_samples]`` of windows of any tracks, in their order."""
+    def separate_windows(self, windows: list[Window]) -> list[WindowVocals]:
+        """What comes of windows of any tracks, in their order.
+
+        ``batching.separate_within_memory`` does the same and survives too little memory.
+
+        Raises:
+            torch.OutOfMemoryError: the batch does not fit into the device's memory.
+        """
         return self._windows.separate(windows)
+
+    def shrink_batch(self) -> bool:
+        """Halve ``batch_chunks`` for good; False where it is 1 already."""
+        if self.batch_chunks == 1:
+            return False
+        self._windows.batch_chunks //= 2
+        return True
+
+    def _own_batch_chunks(self) -> int:
+        if self.device.type == "cuda":
+            return find_batch_chunks(self._trial_batch, CudaMemory(self.device))
+        return 1 if self.device.type == "cpu" else BLIND_BATCH_CHUNKS
+
+    def _trial_batch(self, batch_chunks: int) -> None:
+        """Separate silence in full batches of a size."""
+        self._windows.batch_chunks = batch_chunks
+        codec = self.model.latent_space.codec
+        mixture = torch.zeros(codec.channels, self.plan.window_samples)
+        silence = Window(mixture, 0, TrackNoise(0, "", codec.latent_channels))
+        self.separate_windows([silence] * self.windows_per_call)
 
     def _advance(self, session: TrackSession, waiting: list[Window]) -> None:
         batch = waiting[: self.windows_per_call]
         del waiting[: self.windows_per_call]
-        for vocals in self.separate_windows(batch):
+        for vocals in separate_within_memory(self, batch):
             session.accept(vocals)
 
     def _run(self, batch: list[tuple[TrackSession, Window]]) -> None:
-        results = self.separate_windows([window for _, window in batch])
+        results = separate_within_memory(self, [window for _, window in batch])
         for (session, _), vocals in zip(batch, results, strict=True):
             session.accept(vocals)
 

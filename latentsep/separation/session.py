@@ -4,16 +4,16 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from latentsep.audio.resample import StreamResampler
 from latentsep.audio.waveform import Waveform
 from latentsep.errors import NonFiniteAudioError, NonFiniteSourceError
 from latentsep.separation.buffer import SampleBuffer
+from latentsep.separation.draws import spread_db
 from latentsep.separation.noise import TrackNoise
 from latentsep.separation.plan import WindowPlan
 from latentsep.separation.stems import Stems
-from latentsep.separation.windows import Window
+from latentsep.separation.windows import Window, WindowVocals
 
 
 class TrackSession:
@@ -44,6 +44,7 @@ class TrackSession:
         self._accepted = 0
         self._finished = False
         self._ready: list[Stems] = []
+        self._spread_energy = self._energy = 0.0
 
     def push(self, block: Waveform) -> None:
         """Add ``[channel, sample]`` float32 at the track's own rate.
@@ -97,18 +98,30 @@ class TrackSession:
             self._mixture.drop_before(start + self.plan.core_samples)
             yield window
 
-    def accept(self, vocals: Tensor) -> None:
-        """Take the vocals ``[channel, plan.core_samples]`` of the next window.
+    @property
+    def draw_spread_db(self) -> float | None:
+        """Spread of the draws to their mean over the windows so far, in dB.
+
+        Variance of the vocals' latents over the draws, by the power of their mean; low where the
+        model is sure. None where it is undefined: a single draw, silence, or equal draws.
+        """
+        return spread_db(self._spread_energy, self._energy)
+
+    def accept(self, window: WindowVocals) -> None:
+        """Take what came of the next window.
 
         Raises:
-            NonFiniteAudioError: they hold NaN or infinity.
+            NonFiniteAudioError: its vocals hold NaN or infinity.
         """
+        vocals = window.vocals
         if not torch.isfinite(vocals).all():
             start_s = self._accepted * self.plan.core_samples / self.rates_hz[1]
             raise NonFiniteAudioError(
                 f"the model gave NaN or infinity in the window at {start_s:.1f} s"
             )
         self._accepted += 1
+        self._spread_energy += window.spread_energy
+        self._energy += window.energy
         last = self._accepted == self.total_windows
         start = (self._accepted - 1) * self.plan.core_samples
         samples = self._mixture.end - start if last else self.plan.core_samples

@@ -10,6 +10,7 @@ from latentsep.diffusion.schedule import Level
 from latentsep.models.config import RefinementConfig
 from latentsep.models.model import Model
 from latentsep.separation.downmix import downmix
+from latentsep.separation.draws import mean_and_variance
 from latentsep.separation.noise import TrackNoise
 from latentsep.separation.plan import WindowPlan
 from latentsep.separation.refinement import mask_mixture
@@ -27,6 +28,22 @@ class Window:
     mixture: Tensor
     first_frame: int
     noise: TrackNoise
+
+
+@dataclass(frozen=True)
+class WindowVocals:
+    """What came of one window.
+
+    Attributes:
+        vocals: ``[channel, plan.core_samples]`` on the CPU.
+        spread_energy: of the draws' latents around their mean, in the window's core; 0 for one
+            draw.
+        energy: of that mean; 0 for one draw, of which nobody asks it.
+    """
+
+    vocals: Tensor
+    spread_energy: float = 0.0
+    energy: float = 0.0
 
 
 class WindowSeparator:
@@ -55,16 +72,17 @@ class WindowSeparator:
         self.sampler = SAMPLERS[model.config.sampling.sampler]
 
     @torch.inference_mode()
-    def separate(self, windows: list[Window]) -> list[Tensor]:
-        """Vocals ``[channel, plan.core_samples]`` on the CPU, in the order of the windows."""
+    def separate(self, windows: list[Window]) -> list[WindowVocals]:
+        """Vocals and what the draws tell of them, in the order of the windows."""
         mixtures = [window.mixture.to(self.device) for window in windows]
-        guides = self._guides([downmix(mixture) for mixture in mixtures], windows)
-        return [
-            self._finish(guide, mixture) for guide, mixture in zip(guides, mixtures, strict=True)
-        ]
+        latents, variance = self._latents([downmix(mixture) for mixture in mixtures], windows)
+        return [self._result(*parts) for parts in zip(mixtures, latents, variance, strict=True)]
 
-    def _guides(self, stereo: list[Tensor], windows: list[Window]) -> Tensor:
-        """Decoded vocals ``[window, 2, sample]`` of cores and rims, the mean over the draws."""
+    def _latents(self, stereo: list[Tensor], windows: list[Window]) -> tuple[Tensor, Tensor]:
+        """Vocals' latents of cores and rims, mean and variance over the draws.
+
+        Both are ``[window, latent_channel, frame]``.
+        """
         space = self.model.latent_space
         latents = torch.cat([space.encode(mixture[None]) for mixture in stereo])
         level = space.level(latents)
@@ -73,14 +91,26 @@ class WindowSeparator:
         level = level[:, :, cut]
         mixture = latents[:, :, cut] / level
         tape = Tape(mixture, self.plan, self.batch_chunks, self._denoise)
-        clean = sum(
-            (self._draw(tape, windows, draw) for draw in range(self.draws)),
-            torch.zeros_like(mixture),
-        )
         first = self.plan.context_frames + self.plan.step_frames
         kept = slice(first, first + self.plan.decoded_hops + self.plan.extra_frames)
-        clean = (clean / self.draws * level)[:, :, kept]
-        return torch.cat([space.decode(item[None]) for item in clean])
+        scale = level[:, :, kept]
+        draws = (self._draw(tape, windows, draw)[:, :, kept] for draw in range(self.draws))
+        mean, variance = mean_and_variance(draws)
+        return mean * scale, variance * scale.square()
+
+    def _result(self, mixture: Tensor, latents: Tensor, variance: Tensor) -> WindowVocals:
+        space = self.model.latent_space
+        vocals = self._finish(space.decode(latents[None])[0], mixture)
+        if self.draws == 1:
+            return WindowVocals(vocals)
+        # The rim is a neighbour's core, which counts it.
+        core = slice(self.plan.rim_frames, self.plan.rim_frames + self.plan.core_hops)
+        power = space.scale.square()
+        return WindowVocals(
+            vocals,
+            spread_energy=_total((variance / power)[:, core]),
+            energy=_total((latents.square() / power)[:, core]),
+        )
 
     def _draw(self, tape: Tape, windows: list[Window], draw: int) -> Tensor:
         first = self.plan.level_frames - self.plan.halo_hops
@@ -109,3 +139,8 @@ class WindowSeparator:
             share = codec.bandwidth_hz / (codec.sample_rate_hz / 2)
             vocals = mask_mixture(guide, mixture, self.refinement, share)
         return vocals[:, rim : rim + self.plan.core_samples].cpu()
+
+
+def _total(energies: Tensor) -> float:
+    # Hours of float32 sums would drift, and not every device has float64.
+    return float(energies.sum(dim=0).cpu().double().sum())

@@ -26,7 +26,9 @@ from latentsep.cli.options import model_label
         (["--filename", "../{stem}.{ext}"], "leads out of"),
         (["-o", "song.wav"], "output folder song.wav cannot be written: it is a file"),
         (["empty"], "empty: no audio file found there"),
-        (["s3://bucket/a"], "s3://bucket/a: manifests and object stores are not supported yet"),
+        (["gs://bucket/a"], "gs://bucket/a: of object stores only s3:// is supported"),
+        (["s3://bucket/a"], "s3://bucket/a: a catalogue is one manifest or one s3:// prefix"),
+        (["--workers", "2"], "--workers: only a catalogue has this option"),
     ],
 )
 def test_a_wrong_setting_is_one_line_and_exit_code_2(
@@ -40,6 +42,15 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(
     assert message in errors
     assert errors.count("\n") == 1
     assert list(song.parent.rglob("*.flac")) == []
+
+
+def test_a_catalogue_refuses_the_options_of_files(run, tmp_path):
+    (tmp_path / "m.csv").write_text("track_id,uri\na,/a.wav\n")
+    for option in (["--skip-existing"], ["--overwrite"], ["--filename", "{stem}"]):
+        code, _, errors = run("separate", tmp_path / "m.csv", "-o", tmp_path / "out", *option)
+        assert code == 2
+        assert f"{option[0]}: a catalogue does not have this option" in errors
+    assert not (tmp_path / "out").exists()
 
 
 def test_stems_land_below_out_by_model_and_track(run, model_folder, song, tmp_path):
@@ -69,6 +80,7 @@ def test_the_json_summary_holds_results_and_rejects(run, model_folder, song, tmp
             "stage": "load",
             "error_class": "AudioDecodeError",
             "message": "gone.wav: no such file",
+            "retryable": False,
         }
     ]
     assert summary["peak_rss_bytes"] > 0

@@ -22,20 +22,27 @@ def test_a_local_file_is_used_in_place(tmp_path):
 def test_a_local_file_that_changes_meanwhile_is_noticed(tmp_path):
     song = tmp_path / "song.wav"
     song.write_bytes(b"abc")
-    with pytest.raises(SourceChangedError, match=r"song\.wav: was replaced"):
-        with fetched(str(song), StoreSettings(), tmp_path):
-            os.utime(song, ns=(1, 1))
+    with (
+        pytest.raises(SourceChangedError, match=r"song\.wav: was replaced"),
+        fetched(str(song), StoreSettings(), tmp_path),
+    ):
+        os.utime(song, ns=(1, 1))
+
+
+def _touch_and_fail(song, folder):
+    with fetched(str(song), StoreSettings(), folder):
+        os.utime(song, ns=(1, 1))
+        raise KeyError
 
 
 def test_an_error_of_the_work_is_not_hidden_by_the_check(tmp_path):
     song = tmp_path / "song.wav"
     song.write_bytes(b"abc")
-    with pytest.raises(KeyError), fetched(str(song), StoreSettings(), tmp_path):
-        os.utime(song, ns=(1, 1))
-        raise KeyError
+    with pytest.raises(KeyError):
+        _touch_and_fail(song, tmp_path)
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ObjectMissingError, match=r"gone\.wav"):
-        with fetched(str(tmp_path / "gone.wav"), StoreSettings(), tmp_path):
-            pass
+    source = fetched(str(tmp_path / "gone.wav"), StoreSettings(), tmp_path)
+    with pytest.raises(ObjectMissingError, match=r"gone\.wav"), source:
+        pass

@@ -141,7 +141,7 @@ def test_windows_that_share_a_batch_keep_their_bits(level_radius_frames):
     windows = list(session.windows())[:4]
     together = separator.separate_windows(windows)
     for window, vocals in zip(windows, together, strict=True):
-        assert torch.equal(separator.separate_windows([window])[0], vocals)
+        assert torch.equal(separator.separate_windows([window])[0].vocals, vocals.vocals)
 
 
 @pytest.mark.parametrize("batch_chunks", [1, 3])
@@ -211,6 +211,88 @@ def test_the_mean_of_many_draws_scatters_less():
 
     # Independent draws: 1 / sqrt(8) = 0.35.
     assert scatter(8) == pytest.approx(0.35 * scatter(1), rel=0.3)
+
+
+def _spread_db(spread=0.3, track_id="", waveform=None, **options):
+    model = tiny_model(objective={"name": "bridge", "options": {"spread": spread}})
+    separator = Separator(model, SeparationOptions(**{"steps": 2, **options}))
+    session = separator.session(RATE_HZ, 2, track_id)
+    session.push(noise_waveform(17, 20_000) if waveform is None else waveform)
+    session.finish()
+    for vocals in separator.separate_windows(list(session.windows())):
+        session.accept(vocals)
+    return session.draw_spread_db
+
+
+def test_one_draw_has_no_spread():
+    assert _spread_db(draws=1) is None
+
+
+def test_silence_has_no_spread_worth_a_number():
+    silent = _spread_db(draws=4, waveform=np.zeros((2, 20_000), np.float32))
+    assert silent is None or np.isfinite(silent)
+
+
+def test_more_noise_in_the_sampler_spreads_the_draws_more():
+    spreads_db = [_spread_db(spread, draws=4) for spread in (0.1, 0.3, 1.0)]
+    assert spreads_db == sorted(spreads_db)
+    assert spreads_db[-1] > spreads_db[0] + 6
+
+
+def test_more_draws_measure_the_same_spread_better():
+    assert _spread_db(draws=16) == pytest.approx(_spread_db(draws=4), abs=0.5)
+
+
+@pytest.mark.parametrize("segment_s", [1.5, 3.0])
+def test_every_stretch_of_a_track_is_counted_once_however_windows_lie(segment_s):
+    """Noise belongs to places of the track, so other windows see the same draws."""
+    spread_db = _spread_db(draws=3, segment_s=segment_s)
+    assert spread_db == pytest.approx(_spread_db(draws=3), abs=0.01)
+
+
+def test_companions_do_not_change_a_windows_spread():
+    model = tiny_model(objective={"name": "bridge", "options": {"spread": 1.0}})
+    separator = Separator(model, SeparationOptions(steps=2, draws=2, batch_chunks=4))
+    session = separator.session(RATE_HZ, 2)
+    session.push(noise_waveform(10, 9_000))
+    session.finish()
+    windows = list(session.windows())
+    for window, together in zip(windows, separator.separate_windows(windows), strict=True):
+        (alone,) = separator.separate_windows([window])
+        assert (alone.spread_energy, alone.energy) == (together.spread_energy, together.energy)
+
+
+def test_the_steps_are_those_that_are_taken():
+    assert _separator().steps == tiny_model().config.sampling.steps
+    assert _separator(steps=2).steps == 2
+
+
+def test_a_batch_shrinks_by_halves_down_to_one_chunk():
+    separator = Separator(tiny_model(), SeparationOptions(batch_chunks=5))
+    sizes = []
+    while separator.shrink_batch():
+        sizes.append(separator.batch_chunks)
+    assert sizes == [2, 1]
+    assert separator.windows_per_call == 1
+
+
+def test_a_smaller_batch_gives_the_same_stems():
+    separator = Separator(tiny_model(), SeparationOptions(batch_chunks=4))
+    track = noise_waveform(18, 9_000)
+    before = separator.separate(track, RATE_HZ).vocals
+    assert separator.shrink_batch()
+    assert difference_db(separator.separate(track, RATE_HZ).vocals, before) < -100
+
+
+def test_on_a_cpu_chunks_go_one_by_one():
+    assert Separator(tiny_model(), SeparationOptions(device="cpu")).batch_chunks == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_the_batch_is_found_and_runs():
+    separator = Separator(tiny_model(), SeparationOptions(device="cuda"))
+    assert separator.batch_chunks in {1, 2, 4, 8, 16, 32, 64}
+    assert separator.separate(noise_waveform(0, 500), RATE_HZ).vocals.shape == (2, 500)
 
 
 def test_bfloat16_stays_near_float32():

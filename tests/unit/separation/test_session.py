@@ -9,6 +9,7 @@ from latentsep.errors import NonFiniteAudioError
 from latentsep.separation.noise import TrackNoise
 from latentsep.separation.plan import WindowPlan
 from latentsep.separation.session import TrackSession
+from latentsep.separation.windows import WindowVocals
 
 MODEL_RATE_HZ = 44_100
 RATES_HZ = [8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000, 88_200, 96_000, 192_000]
@@ -36,7 +37,7 @@ def _core(window):
 def _advance(session):
     """Take the mixture for the vocals; what comes out must be what went in."""
     for window in session.windows():
-        session.accept(_core(window))
+        session.accept(WindowVocals(_core(window)))
     return list(session.stems())
 
 
@@ -159,9 +160,30 @@ def test_what_a_model_invents_is_refused_with_its_place(value):
     session.push(np.zeros((2, 3 * PLAN.core_samples), np.float32))
     session.finish()
     first, second, _ = session.windows()
-    session.accept(_core(first))
+    session.accept(WindowVocals(_core(first)))
     vocals = _core(second).clone()
     vocals[0, 5] = value
     start_s = PLAN.core_samples / MODEL_RATE_HZ
     with pytest.raises(NonFiniteAudioError, match=f"window at {start_s:.1f} s"):
-        session.accept(vocals)
+        session.accept(WindowVocals(vocals))
+
+
+def test_the_spread_is_that_of_the_whole_track_and_not_the_mean_of_windows():
+    session = _session()
+    session.push(np.zeros((2, 2 * PLAN.core_samples), np.float32))
+    session.finish()
+    assert session.draw_spread_db is None
+    energies = [(1.0, 10.0), (0.0, 90.0)]
+    for window, (spread, energy) in zip(session.windows(), energies, strict=True):
+        session.accept(WindowVocals(_core(window), spread, energy))
+    assert session.draw_spread_db == pytest.approx(-20.0)
+
+
+@pytest.mark.parametrize("energies", [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0)])
+def test_a_spread_without_draws_or_sound_is_undefined(energies):
+    session = _session()
+    session.push(np.zeros((2, 10), np.float32))
+    session.finish()
+    (window,) = session.windows()
+    session.accept(WindowVocals(_core(window), *energies))
+    assert session.draw_spread_db is None

@@ -1,0 +1,139 @@
+"""``latentsep manifest``: makes the list of tracks of a catalogue, and checks one."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentsep.cli import options
+from latentsep.cli.exit_codes import EXIT_CONFIG
+from latentsep.cli.json_document import print_json
+from latentsep.cli.progress import LINE_EVERY_S, printable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@click.group()
+def manifest() -> None:
+    """Make or check the list of tracks of a catalogue."""
+
+
+@manifest.command()
+@click.argument("prefix")
+@click.option(
+    "-o",
+    "--out",
+    "manifest_uri",
+    required=True,
+    metavar="MANIFEST",
+    help="File to write: .parquet, .csv or .jsonl.",
+)
+@options.OUTPUT
+def build(prefix: str, manifest_uri: str, output: str) -> None:
+    """List all audio files below PREFIX, a folder or s3://bucket/prefix.
+
+    Durations are read from the files' headers; nothing is fetched as a whole.
+    """
+    from latentsep.catalogue.manifest import is_manifest
+    from latentsep.catalogue.manifest_build import build_manifest, write_manifest
+    from latentsep.storage import StoreSettings
+
+    if not is_manifest(manifest_uri):
+        raise click.UsageError("-o MANIFEST must end in .parquet, .csv or .jsonl")
+    settings = StoreSettings()
+    with _Counter() as counter:
+        table = build_manifest(prefix, settings, counter)
+    write_manifest(table, manifest_uri, settings)
+    counts = _counts(table)
+    if output == "json":
+        print_json({"manifest": manifest_uri, **counts})
+        return
+    click.echo(f"{printable(manifest_uri)}: {_told(counts)}")
+
+
+@manifest.command()
+@click.argument("manifest_uri", metavar="MANIFEST")
+@options.OUTPUT
+def check(manifest_uri: str, output: str) -> None:
+    """Print every problem of MANIFEST; exit code 2 if there are any."""
+    from latentsep.catalogue.manifest import inspect_manifest
+    from latentsep.storage import StoreSettings
+
+    table, problems = inspect_manifest(manifest_uri, StoreSettings())
+    counts = {**_counts(table), "columns": table.column_names}
+    if output == "json":
+        print_json({"manifest": manifest_uri, **counts, "problems": problems})
+    else:
+        for problem in problems:
+            click.echo(printable(problem))
+        if not problems:
+            click.echo(f"{printable(manifest_uri)}: {_told(counts)}")
+            click.echo(f"columns: {printable(', '.join(table.column_names))}")
+    if problems:
+        click.echo(f"{len(problems)} problem(s); nothing can run before they are gone", err=True)
+        sys.exit(EXIT_CONFIG)
+
+
+def _counts(table: "pa.Table") -> dict[str, Any]:
+    import pyarrow.compute as pc
+
+    durations = _durations(table)
+    counts = {
+        "tracks": table.num_rows,
+        "audio_s": pc.sum(durations).as_py() or 0.0,
+        "unknown_durations": durations.null_count,
+    }
+    if "bytes" in table.column_names and _is_number(table, "bytes"):
+        counts["bytes"] = pc.sum(table.column("bytes")).as_py() or 0
+    return counts
+
+
+def _durations(table: "pa.Table") -> "pa.ChunkedArray":
+    """Of a table that has no columns if no row could be read."""
+    import pyarrow as pa
+
+    if "duration_s" in table.column_names:
+        return table.column("duration_s")
+    return pa.chunked_array([], pa.float64())
+
+
+def _is_number(table: "pa.Table", name: str) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(table.schema.field(name).type))
+
+
+def _told(counts: dict[str, Any]) -> str:
+    unknown = counts["unknown_durations"]
+    without = f", {unknown:,} of unknown length" if unknown else ""
+    return f"{counts['tracks']:,} tracks, {counts['audio_s'] / 3600:,.1f} hours of audio{without}"
+
+
+class _Counter:
+    """Counts files on stderr: one line written over on a terminal, a line a minute elsewhere."""
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
+        self._is_terminal = sys.stderr.isatty()
+        self._every_s = 0.5 if self._is_terminal else LINE_EVERY_S
+        self._told_at_s = now_s()
+        self._has_told = False
+
+    def __enter__(self) -> "_Counter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._has_told and self._is_terminal:
+            click.echo("", err=True)
+
+    def __call__(self, done: int) -> None:
+        if self._now_s() - self._told_at_s < self._every_s:
+            return
+        self._told_at_s, self._has_told = self._now_s(), True
+        line = f"{done:,} audio files looked at"
+        click.echo(
+            f"\r\033[K{line}" if self._is_terminal else line, err=True, nl=not self._is_terminal
+        )
