@@ -1,5 +1,6 @@
 """The ledger: which tracks are finished, as a log of Parquet parts that nobody writes twice."""
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,11 +16,13 @@ from latentsep.catalogue.ledger_parts import (
     PartKind,
     conformed,
     part_keys,
+    read_part_if_there,
     read_parts,
 )
 from latentsep.catalogue.ledger_state import LedgerState, ids_among, load_state, without_ids
 from latentsep.catalogue.withdraw import Withdrawal
 from latentsep.catalogue.withdrawn import FORGOTTEN, WITHDRAWN
+from latentsep.errors import ObjectMissingError
 from latentsep.storage import RetryPolicy, Store
 
 __all__ = [
@@ -74,6 +77,16 @@ class Ledger:
         self._is_loaded = False
         self._finished = pa.chunked_array([], pa.string())
         self._forgotten = pa.array([], pa.string())
+        self._records_seen = 0
+
+    def with_store(self, store: Store) -> "Ledger":
+        """This ledger by another way to the same output, such as one that gives up sooner."""
+        other = copy.copy(self)
+        other._store = store
+        other._results = self._results.with_store(store)
+        other._rejects = self._rejects.with_store(store)
+        other._withdrawn = self._withdrawn.with_store(store)
+        return other
 
     def load(self) -> LedgerState:
         """Read what is committed.
@@ -84,9 +97,12 @@ class Ledger:
         logs = (self._results, self._rejects, self._withdrawn)
         keys = [part_keys(self._store, log.kind) for log in logs]
         state = load_state(self._store, *keys)
+        # A reload that is interrupted here is done again.
+        self._is_loaded = False
         for log, its_keys in zip(logs, keys, strict=True):
             log.next_number = len(its_keys) + 1
         self._finished, self._forgotten = state.finished.column(ID), state.forgotten
+        self._records_seen = len(keys[2])
         self._is_loaded = True
         return state
 
@@ -107,8 +123,10 @@ class Ledger:
         """
         if not self._is_loaded:
             self.load()
+        self._learn_forgotten()
         given = _ids(results) | _ids(rejects)
         result_key, written = self._commit_results(results)
+        written = self._without_forgotten(written)
         reject_key, refused = self._commit_rejects(rejects)
         return Committed(
             results=written.num_rows,
@@ -150,9 +168,9 @@ class Ledger:
         if not rows.num_rows:
             return None, rows
         rows = self._open(_first_of_each(_stamped(rows, RESULTS)))
-        key, written = self._results.append(rows, self._without_others)
-        self._add_finished(written.column(ID))
-        return key, written
+        return self._results.append(
+            rows, self._without_others, lambda ours: self._add_finished(ours.column(ID))
+        )
 
     def _commit_rejects(self, rows: pa.Table) -> tuple[str | None, pa.Table]:
         if not rows.num_rows:
@@ -169,6 +187,35 @@ class Ledger:
         """What is left of our rows once another driver's part counts."""
         self._add_finished(other_ids)
         return without_ids(ours, other_ids)
+
+    def _without_forgotten(self, written: pa.Table) -> pa.Table:
+        """Take out again what was forgotten during its commit; gives what stays.
+
+        Who forgets writes the record first and then looks at the parts; a commit writes its part
+        first and then looks at the record. So at least one of the two sees the other.
+        """
+        if not written.num_rows:
+            return written
+        self._learn_forgotten()
+        forgotten = ids_among(written.column(ID), self._forgotten).combine_chunks()
+        if len(forgotten):
+            withdrawal = Withdrawal(self._store, self._withdrawn, self._retry)
+            withdrawal.run(forgotten, FORGOTTEN, self._forgotten)
+        return without_ids(written, forgotten)
+
+    def _learn_forgotten(self) -> None:
+        """Others may have taken tracks down since the last look."""
+        while (record := self._next_record()) is not None:
+            ids = record.filter(pc.equal(record.column("reason"), FORGOTTEN)).column(ID)
+            self._forgotten = pc.unique(pa.chunked_array([self._forgotten, *ids.chunks]))
+            self._records_seen += 1
+
+    def _next_record(self) -> pa.Table | None:
+        key = WITHDRAWN.key(self._records_seen + 1)
+        try:
+            return read_part_if_there(self._store, WITHDRAWN, key, [ID, "reason"])
+        except ObjectMissingError:
+            return None
 
     def _add_finished(self, ids: pa.ChunkedArray) -> None:
         self._finished = pa.chunked_array([*self._finished.chunks, *ids.chunks], pa.string())

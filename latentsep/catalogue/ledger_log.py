@@ -1,5 +1,6 @@
 """Appends parts to a log that other drivers may append to at the same time."""
 
+import copy
 import logging
 import random
 import secrets
@@ -43,11 +44,24 @@ class PartLog:
         self._retry = retry
         self.next_number = 1
 
-    def append(self, rows: pa.Table, on_other: OnOther) -> tuple[str | None, pa.Table]:
+    def with_store(self, store: Store) -> "PartLog":
+        """The same log by another way to the same output."""
+        other = copy.copy(self)
+        other._store = store
+        return other
+
+    def append(
+        self,
+        rows: pa.Table,
+        on_other: OnOther,
+        on_ours: Callable[[pa.Table], None] = lambda rows: None,
+    ) -> tuple[str | None, pa.Table]:
         """Write the rows as the next part; numbers that others took meanwhile are passed.
 
         Every turn of the loop either ends it or passes a part that another driver made, so it
-        ends as soon as this driver is the first once.
+        ends as soon as this driver is the first once. A number counts as passed only after
+        ``on_other`` or ``on_ours`` knows its rows, so that an interruption in between, as by
+        Ctrl-C, cannot make a later commit write them again.
 
         Returns:
             The part's key and its rows; None and no rows if ``on_other`` left none.
@@ -59,8 +73,9 @@ class PartLog:
         while rows.num_rows:
             key = self.kind.key(self.next_number)
             other_ids = self._create(key, rows)
-            self.next_number += 1
             if other_ids is None:
+                on_ours(rows)
+                self.next_number += 1
                 logger.info("event=part_committed part=%s rows=%d", key, rows.num_rows)
                 return key, rows
             logger.warning(
@@ -68,6 +83,7 @@ class PartLog:
                 "tracks do not", key, len(other_ids),
             )  # fmt: skip
             rows = on_other(rows, other_ids)
+            self.next_number += 1
         return None, rows
 
     def _create(self, key: str, rows: pa.Table) -> pa.ChunkedArray | None:

@@ -68,9 +68,7 @@ def _combined(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
     return ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
 
 
-def _joined(
-    store: Store, kind: PartKind, keys: Sequence[str], columns: Sequence[str]
-) -> pa.Table:
+def _joined(store: Store, kind: PartKind, keys: Sequence[str], columns: Sequence[str]) -> pa.Table:
     fields = [kind.schema.field(name).with_nullable(True) for name in columns]
     empty = pa.schema(fields).empty_table()
     tables = (

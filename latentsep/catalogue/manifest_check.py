@@ -21,7 +21,7 @@ _FINE_ID = r"^[A-Za-z0-9_-]([A-Za-z0-9 _.-]*[A-Za-z0-9_.-])?$"
 _PART = r"/[^\p{Cc}/\\.][^\p{Cc}/\\]*"
 _FINE_URI = rf"^(?:file://|s3://[A-Za-z0-9][A-Za-z0-9._-]{{1,62}})(?:{_PART})+$"
 _FINE_URI_BYTES = 1000
-# Escapes of file URIs that may hide a dot, slash, backslash, control character or what is not UTF-8.
+# Escapes that may hide a dot, slash, backslash, control character or what is not UTF-8.
 _ODD_ESCAPE = r"%(?:[01]|2[EeFf]|5[Cc]|7[Ff]|[89A-Fa-f])"
 _SHOWN_CHARACTERS = 120
 

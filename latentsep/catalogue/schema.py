@@ -10,6 +10,9 @@ MANIFEST_COLUMNS = ("track_id", "uri", "duration_s")
 REFERENCE_COLUMNS = ("vocals_uri", "accompaniment_uri")
 """Optional manifest columns: true stems to score against. Carried through as well."""
 
+OUTCOME_COLUMNS = ("result", "reject")
+"""Columns that carry a worker's rows to the driver."""
+
 _STRING, _FLOAT, _LONG, _INT = pa.string(), pa.float64(), pa.int64(), pa.int32()
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -145,7 +148,8 @@ REJECT = pa.schema([column.field for column in REJECT_COLUMNS])
 
 def reserved_names() -> frozenset[str]:
     """Names that a manifest's further columns must not have."""
-    return (frozenset(RESULT.names) | frozenset(REJECT.names)) - frozenset(MANIFEST_COLUMNS)
+    own = {*RESULT.names, *REJECT.names, *OUTCOME_COLUMNS}
+    return frozenset(own) - frozenset(MANIFEST_COLUMNS)
 
 
 def columns_table() -> str:

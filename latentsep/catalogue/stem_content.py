@@ -68,8 +68,6 @@ class StemReader:
             if error.retryable:
                 raise
             return "unreadable", f"cannot be read: {error}"
-        except OSError as error:
-            return "unreadable", f"cannot be read: {error.strerror}"
 
     def _header_problem(self, stem: ExpectedStem, path: Path) -> tuple[str, str] | None:
         try:
@@ -92,7 +90,7 @@ class StemReader:
                 digest = _digest(stream, lambda piece: None)
             yield local_path(uri), digest
             return
-        with tempfile.NamedTemporaryFile(prefix="stem-", dir=self._work_folder) as copy:
+        with _temporary(self._work_folder) as copy:
             with self._store.open(key) as stream:
                 digest = _digest(stream, partial(_write, copy))
             yield Path(copy.name), digest
@@ -111,20 +109,38 @@ class StemReader:
 
 def _digest(stream: BinaryIO, on_piece: Callable[[bytes], None]) -> str:
     digest = hashlib.sha256()
-    while piece := stream.read(PIECE_BYTES):
+    while piece := _read(stream):
         digest.update(piece)
         on_piece(piece)
     return digest.hexdigest()
 
 
-def _write(target: "IO[bytes] | tempfile._TemporaryFileWrapper[bytes]", piece: bytes) -> None:
-    """Write and flush; a full disk of this machine is no fault of the stem."""
+def _read(stream: BinaryIO) -> bytes:
+    try:
+        return stream.read(PIECE_BYTES)
+    except OSError as error:
+        raise StoreError(f"its disk fails: {error.strerror}") from error
+
+
+def _temporary(folder: Path) -> IO[bytes]:
+    try:
+        return tempfile.NamedTemporaryFile(prefix="stem-", dir=folder)
+    except OSError as error:
+        raise _no_room(folder, error) from error
+
+
+def _write(target: IO[bytes], piece: bytes) -> None:
     try:
         target.write(piece)
         target.flush()
     except OSError as error:
-        raise StoreError(
-            f"{target.name}: a stem does not fit on the local disk: {error.strerror}; free space "
-            "there or set TMPDIR",
-            retryable=True,
-        ) from error
+        raise _no_room(Path(target.name), error) from error
+
+
+def _no_room(path: Path, error: OSError) -> StoreError:
+    """This machine's disk is full or closed, which is no fault of the stem."""
+    return StoreError(
+        f"{path}: a stem cannot be copied to the local disk: {error.strerror}; free space there "
+        "or set TMPDIR",
+        retryable=True,
+    )

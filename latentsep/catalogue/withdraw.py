@@ -60,6 +60,11 @@ class Withdrawal:
         results, rejects = part_keys(self.store, RESULTS), part_keys(self.store, REJECTS)
         held = self._rows(results, ids)
         self._record(held, ids, reason, forgotten)
+        if reason == FORGOTTEN:
+            # A driver that did not know the record may have committed a row meanwhile.
+            later = part_keys(self.store, RESULTS)[len(results) :]
+            self._record(self._rows(later, ids), ids, reason, ids)
+            results, rejects = [*results, *later], part_keys(self.store, REJECTS)
         self._rewrite(REJECTS, rejects, ids)
         return self._rewrite(RESULTS, results, ids)
 

@@ -81,6 +81,51 @@ def seams(
     _print_values({report.change: report.difference_db for report in reports}, output)
 
 
+@benchmark.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@options.MODEL
+@options.DEVICE
+@options.STEPS
+@click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
+@click.option("--files", type=click.IntRange(1), help="At most so many of FOLDER's recordings.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
+@options.OUTPUT
+def job(
+    folder: Path,
+    model: str,
+    device: str,
+    steps: int | None,
+    threads: int,
+    files: int | None,
+    rounds: int,
+    output: str,
+) -> None:
+    """The job against the bare separator and against separate stages, on FOLDER's recordings."""
+    from latentsep.evaluation.job_benchmark import measure_job
+    from latentsep.pipeline.inputs import expand_inputs
+    from latentsep.pipeline.job_config import JobConfig, override
+
+    found = [file.path for file in expand_inputs((str(folder),), own=())][:files]
+    config = override(JobConfig(), {"model": model, "device": device, "steps": steps})
+    report = asdict(measure_job(found, config, threads, rounds))
+    shares = report.pop("stage_shares")
+    _print_values({**report, **{f"share of {name}": x for name, x in shares.items()}}, output)
+
+
+@benchmark.command()
+@click.option("--tracks", type=click.IntRange(10), multiple=True, default=(1_000, 10_000))
+@click.option("--tracks-per-block", type=click.IntRange(1), default=25, show_default=True)
+@options.OUTPUT
+def engine(tracks: tuple[int, ...], tracks_per_block: int, output: str) -> None:
+    """What driver, Ray Data and ledger cost per track, with workers that touch no audio."""
+    from latentsep.evaluation.engine_benchmark import measure_engine
+    from latentsep.pipeline.job_config import JobConfig, WorkerConfig
+
+    workers = WorkerConfig(count=1, cpus=1, tracks_per_block=tracks_per_block)
+    for count in tracks:
+        _print_values(asdict(measure_engine(count, JobConfig(workers=workers))), output)
+
+
 def _print_values(values: dict[str, Any], output: str) -> None:
     if output == "json":
         print_json(values)

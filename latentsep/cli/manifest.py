@@ -35,10 +35,12 @@ def manifest() -> None:
 def build(prefix: str, manifest_uri: str, output: str) -> None:
     """List all audio files below PREFIX, a folder or s3://bucket/prefix.
 
-    Durations are read from the files' headers; nothing is fetched as a whole.
+    Durations are read from the files' headers; nothing is fetched as a whole. Exit code 2 if a
+    name cannot be used: the manifest is written, and no job takes it before the row is gone.
     """
     from latentsep.catalogue.manifest import is_manifest
     from latentsep.catalogue.manifest_build import build_manifest, write_manifest
+    from latentsep.catalogue.manifest_check import check_manifest
     from latentsep.storage import StoreSettings
 
     if not is_manifest(manifest_uri):
@@ -47,11 +49,16 @@ def build(prefix: str, manifest_uri: str, output: str) -> None:
     with _Counter() as counter:
         table = build_manifest(prefix, settings, counter)
     write_manifest(table, manifest_uri, settings)
-    counts = _counts(table)
+    counts, problems = _counts(table), check_manifest(table)
     if output == "json":
-        print_json({"manifest": manifest_uri, **counts})
-        return
-    click.echo(f"{printable(manifest_uri)}: {_told(counts)}")
+        print_json({"manifest": manifest_uri, **counts, "problems": problems})
+    else:
+        click.echo(f"{printable(manifest_uri)}: {_told(counts)}")
+    for problem in problems:
+        click.echo(printable(problem), err=True)
+    if problems:
+        click.echo(f"{_count(problems)}: rename the files and build again", err=True)
+        sys.exit(EXIT_CONFIG)
 
 
 @manifest.command()
@@ -73,8 +80,12 @@ def check(manifest_uri: str, output: str) -> None:
             click.echo(f"{printable(manifest_uri)}: {_told(counts)}")
             click.echo(f"columns: {printable(', '.join(table.column_names))}")
     if problems:
-        click.echo(f"{len(problems)} problem(s); nothing can run before they are gone", err=True)
+        click.echo(f"{_count(problems)}; nothing can run before they are gone", err=True)
         sys.exit(EXIT_CONFIG)
+
+
+def _count(problems: list[str]) -> str:
+    return f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
 
 
 def _counts(table: "pa.Table") -> dict[str, Any]:

@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 
 from latentsep.errors import ConfigError
@@ -33,12 +33,15 @@ class WorkerPool:
 
 
 @contextmanager
-def cluster(address: str | None, workers: WorkerConfig) -> Iterator[WorkerPool]:
+def cluster(
+    address: str | None, workers: WorkerConfig, spare_cpus: int = SPREADER_CPUS
+) -> Iterator[WorkerPool]:
     """Join the cluster at an address, or run one on this machine; leave or end it afterwards.
 
     Args:
         address: ``auto``, ``HOST:PORT``, or None for a cluster of this process alone.
         workers: what the user wants of the pool.
+        spare_cpus: of a cluster of this process, beside those of the workers.
 
     Raises:
         ConfigError: the address is none that a driver can join, nobody answers there, or the
@@ -55,7 +58,9 @@ def cluster(address: str | None, workers: WorkerConfig) -> Iterator[WorkerPool]:
         with _quiet_stderr():
             ray.init(
                 address="local",
-                num_cpus=max(cpus, pool.workers * pool.cpus) + SPREADER_CPUS,
+                # Listens on loopback only.
+                _node_ip_address="127.0.0.1",
+                num_cpus=max(cpus, pool.workers * pool.cpus) + spare_cpus,
                 include_dashboard=False,
                 object_store_memory=EMBEDDED_OBJECT_STORE_BYTES,
                 log_to_driver=False,
@@ -66,7 +71,9 @@ def cluster(address: str | None, workers: WorkerConfig) -> Iterator[WorkerPool]:
     try:
         if address is not None:
             pool = _pool_of_cluster(workers)
-        yield pool
+        # Ray tells of dying workers on stdout, where a JSON document may be wanted.
+        with redirect_stdout(sys.stderr):
+            yield pool
     finally:
         ray.shutdown()
 

@@ -25,7 +25,11 @@ START_RETRIES = 10
 
 
 def outcome_blocks(
-    todo: pa.Table, spec: WorkerSpec, pool: WorkerPool, starts_name: str
+    todo: pa.Table,
+    worker: type[SeparatorWorker],
+    spec: WorkerSpec,
+    pool: WorkerPool,
+    starts_name: str,
 ) -> Iterator[pa.Table]:
     """Spread a manifest over a pool of workers; their outcome tables as they come.
 
@@ -38,13 +42,17 @@ def outcome_blocks(
     """
     _set_up(spec)
     try:
-        yield from _stream(todo, spec, pool, starts_name)
+        yield from _stream(todo, worker, spec, pool, starts_name)
     except (ray.exceptions.RayError, ExecutionTimeoutError, SystemException) as error:
         raise _explained(error) from error
 
 
 def _stream(
-    todo: pa.Table, spec: WorkerSpec, pool: WorkerPool, starts_name: str
+    todo: pa.Table,
+    worker: type[SeparatorWorker],
+    spec: WorkerSpec,
+    pool: WorkerPool,
+    starts_name: str,
 ) -> Iterator[pa.Table]:
     pieces = [todo.slice(start, READ_ROWS) for start in range(0, todo.num_rows, READ_ROWS)]
     starts_of = partial(_RemoteStarts, starts_name)
@@ -52,7 +60,7 @@ def _stream(
         ray.data.from_arrow(pieces)
         .repartition(target_num_rows_per_block=block_rows(todo.num_rows, spec, pool))
         .map_batches(
-            SeparatorWorker,
+            worker,
             fn_constructor_kwargs={"spec": spec, "starts_of": starts_of},
             batch_size=None,
             batch_format="pyarrow",

@@ -29,7 +29,7 @@ from latentsep.pipeline.rejects import reject_of
 from latentsep.pipeline.rows import Outcome, manifest_rows, outcome_table
 from latentsep.pipeline.stop import StopRequest
 from latentsep.pipeline.stream import ticking
-from latentsep.pipeline.worker import WorkerSpec
+from latentsep.pipeline.worker import SeparatorWorker, WorkerSpec
 from latentsep.storage import Store, open_store, probe
 from latentsep.version import __version__
 
@@ -66,13 +66,19 @@ class JobReport:
     progress: JobProgress
 
 
-def run_job(request: JobRequest, stop: StopRequest, on_progress: OnProgress) -> JobReport:
+def run_job(
+    request: JobRequest,
+    stop: StopRequest,
+    on_progress: OnProgress,
+    worker: type[SeparatorWorker] = SeparatorWorker,
+) -> JobReport:
     """Run a job to its end; run it again and it goes on where it was.
 
     Args:
         request: what to do.
         stop: asks the job to end early, committed.
         on_progress: told about twice a second, from this thread.
+        worker: does the blocks; another one where the engine alone is to be measured.
 
     Raises:
         ConfigError: a setting, the manifest or the model is wrong; nothing was started.
@@ -96,11 +102,14 @@ def run_job(request: JobRequest, stop: StopRequest, on_progress: OnProgress) -> 
         plan = plan_job(manifest, state, retry_rejected=request.retry_rejected, limit=request.limit)
         progress = JobProgress(request.manifest_uri, run_id, holder.job, plan)
         run = _Run(request, store, stop, Committer(ledger, config.ledger, progress), progress)
+        run.worker = worker
         return run.to_the_end(lease, on_progress)
 
 
 class _Run:
     """One job between its plan and its report."""
+
+    worker: type[SeparatorWorker] = SeparatorWorker
 
     def __init__(
         self,
@@ -162,7 +171,7 @@ class _Run:
         from latentsep.pipeline.graph import outcome_blocks
 
         spec = _worker_spec(self._request, self._progress.run_id, pool)
-        for outcomes in ticking(outcome_blocks(todo, spec, pool, self._starts_name)):
+        for outcomes in ticking(outcome_blocks(todo, self.worker, spec, pool, self._starts_name)):
             if outcomes is not None:
                 self._committer.add(outcomes)
             self._look_up()

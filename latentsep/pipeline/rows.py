@@ -8,7 +8,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from latentsep.catalogue.schema import MANIFEST_COLUMNS, REFERENCE_COLUMNS, REJECT, RESULT
+from latentsep.catalogue.schema import (
+    MANIFEST_COLUMNS,
+    OUTCOME_COLUMNS,
+    REFERENCE_COLUMNS,
+    REJECT,
+    RESULT,
+)
 from latentsep.version import __version__
 
 Row = dict[str, Any]
@@ -95,6 +101,6 @@ def _rows_of(table: pa.Table, name: str, schema: pa.Schema) -> pa.Table:
     fields = [item.with_nullable(True) if item.name == "committed_at" else item for item in schema]
     rows = pa.table(columns, schema=pa.schema(fields))
     for extra in mine.column_names:
-        if extra not in ("result", "reject"):
+        if extra not in OUTCOME_COLUMNS:
             rows = rows.append_column(mine.schema.field(extra), mine.column(extra))
     return rows

@@ -23,7 +23,8 @@ AV_FORMATS = [
 ]  # fmt: skip
 MAGICS = [
     b"RIFF\0\0\0\0WAVE", b"RIFX\0\0\0\0WAVE", b"RF64\xff\xff\xff\xffWAVE", b"riff\x2e\x91\xcf\x11",
-    b"FORM\0\0\0\0AIFF", b"OggS\0\2", b"fLaC\0\0\0\x22", b"ID3\4\0\0\0\0\0\x05", b"\xff\xfb\x90\x64",
+    b"FORM\0\0\0\0AIFF", b"OggS\0\2", b"fLaC\0\0\0\x22", b"ID3\4\0\0\0\0\0\x05",
+    b"\xff\xfb\x90\x64",
     b"\0\0\0\x10ftyp", b"\0\0\0\0moov", b"",
 ]  # fmt: skip
 
@@ -137,8 +138,8 @@ def test_a_long_mp4_with_its_index_at_the_end_is_not_read_through(tmp_path):
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"\0", b"not audio at all", b"fLaC", b"OggS", b"ID3", bytes(100_000), b"\xff" * 100_000,
-        b"<html><body>404 Not Found</body></html>",
+        b"", b"\0", b"not audio at all", b"fLaC", b"OggS", b"ID3", bytes(100_000),
+        b"\xff" * 100_000, b"<html><body>404 Not Found</body></html>",
     ],
 )  # fmt: skip
 def test_what_is_no_audio_has_no_length(data):

@@ -1,12 +1,12 @@
 import pytest
-from tiny_outputs import TinyOutput, reject_row
+from tiny_outputs import TinyOutput, ended_holder, reject_row
 
 from latentsep.catalogue import forget as forget_module
 from latentsep.catalogue.forget import ForgottenTrack, forget
 from latentsep.catalogue.lease import Holder, Lease
 from latentsep.catalogue.ledger import Ledger, read_rejects, read_results, read_withdrawn
 from latentsep.catalogue.track_ids import fan_out
-from latentsep.errors import ConfigError, LeaseHeldError, StoreError
+from latentsep.errors import ConfigError, LeaseHeldError, LedgerError, StoreError
 from latentsep.storage import open_store
 
 
@@ -80,18 +80,48 @@ def test_an_id_that_begins_like_another_takes_only_its_own(tmp_path):
     assert ids_in(read_results(output.store, ["track_id"])) == ["song 2", "song-2"]
 
 
-def test_a_call_that_died_before_the_stems_went_is_completed(output, monkeypatch):
-    def die(store, ids):
-        raise KeyboardInterrupt
+class DyingStore:
+    """A store that works for so many changes, and then never again."""
 
-    with monkeypatch.context() as patch:
-        patch.setattr(forget_module, "_remove_all", die)
-        with pytest.raises(KeyboardInterrupt):
-            take_down(output, "a")
-    assert bytes_of(output, "a")
-    (track,) = take_down(output, "a")
-    assert (track.results, track.objects, track.was_forgotten) == (0, 4, True)
-    assert not bytes_of(output, "a")
+    def __init__(self, store, changes):
+        self._store = store
+        self._changes = changes
+
+    def __getattr__(self, name):
+        if name in ("write", "create", "replace_if", "delete", "upload"):
+            self._changes -= 1
+            if self._changes < 0:
+                raise StoreError("the machine is gone")
+        return getattr(self._store, name)
+
+
+def contents(output):
+    """What a user sees: rows, stems, and the ids of the record."""
+    state = Ledger(output.store, "next").load()
+    return (
+        sorted(state.finished.column("track_id").to_pylist()),
+        ids_in(read_rejects(output.store, ["track_id"])),
+        output.listed(),
+        sorted(state.forgotten.to_pylist()),
+    )
+
+
+def test_a_call_that_died_anywhere_is_completed_by_the_same_call(tmp_path):
+    gone = ended_holder()
+    deaths = 0
+    for changes in range(12):
+        output = TinyOutput(open_store(str(tmp_path / f"out{changes}")))
+        output.finish("a", "b")
+        output.finish("c")
+        output.commit(rejects=[reject_row("d"), reject_row("e")])
+        kept = [key for key in output.listed() if "/b/" in key]
+        try:
+            forget(DyingStore(output.store, changes), ["a", "c", "d"], gone)
+        except (StoreError, LedgerError):
+            deaths += 1
+        take_down(output, "a", "c", "d")
+        assert contents(output) == (["b"], ["e"], kept, ["a", "c", "d"])
+    assert deaths >= 5
 
 
 @pytest.mark.parametrize("bad", ["", "../b", "x/y", ".hidden", " a", "line\nbreak"])

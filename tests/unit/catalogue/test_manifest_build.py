@@ -1,5 +1,6 @@
 import io
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import soundfile
 
 from latentsep.catalogue.manifest import read_manifest
 from latentsep.catalogue.manifest_build import build_manifest, write_manifest
+from latentsep.catalogue.manifest_check import check_manifest
 from latentsep.catalogue.track_ids import stem_key, track_id_of
 from latentsep.errors import ManifestError, ObjectMissingError
 from latentsep.storage import StoreSettings, open_store, open_uri
@@ -102,11 +104,19 @@ def test_a_file_that_vanishes_meanwhile_has_no_length(folder, monkeypatch):
     assert table["duration_s"].to_pylist() == [None] * 4
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_has_no_length(folder):
-    (folder / "b.wav").chmod(0)
+def test_hidden_folders_are_left_out(folder):
+    (folder / ".trash").mkdir()
+    (folder / ".trash/x.wav").write_bytes(sound())
+    assert build_manifest(str(folder), SETTINGS, told_nothing).num_rows == 4
+
+
+def test_names_that_no_job_can_use_are_in_it_and_are_told_by_the_check(folder):
+    for name in (b"\xff.wav", b"back\\slash.wav", b"new\nline.wav"):
+        Path(os.fsdecode(os.path.join(os.fsencode(folder), name))).write_bytes(sound())  # noqa: PTH118
     table = build_manifest(str(folder), SETTINGS, told_nothing)
-    assert table["duration_s"].to_pylist() == [1.5, None, None, None]
+    assert table.num_rows == 7
+    assert len(check_manifest(table)) == 3
+    assert any("not UTF-8" in problem for problem in check_manifest(table))
 
 
 def test_a_prefix_on_s3_becomes_a_manifest_on_s3(moto_prefix, moto_settings):

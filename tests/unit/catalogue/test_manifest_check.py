@@ -130,7 +130,10 @@ def test_the_quick_check_of_ids_says_what_the_exact_one_says(ids):
 
 
 PIECES = st.sampled_from(
-    ["a", "B9", "/", "//", ".", "..", " ", "%20", "%2F", "%2e", "%C3%A9", "%FF", "\\", "\n", "é", ".latentsep-x", "?", "#"]
+    [
+        "a", "B9", "/", "//", ".", "..", " ", "%20", "%2F", "%2e", "%C3%A9", "%FF", "\\", "\n", "é",
+        ".latentsep-x", "?", "#",
+    ]
 )  # fmt: skip
 
 

@@ -1,11 +1,8 @@
-import json
 import os
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tiny_outputs import TinyOutput, reject_row, result_row
+from tiny_outputs import TinyOutput, ended_holder, reject_row, result_row
 
 from latentsep.catalogue import status as status_module
 from latentsep.catalogue.lease import Holder, Lease
@@ -29,18 +26,6 @@ def row_of(track_id, **changes):
 
 def state_of(output):
     return read_output_status(output.store).job.state
-
-
-def ended_holder():
-    """A process of this machine that is over."""
-    program = (
-        "from latentsep.catalogue.lease import Holder; import dataclasses, json;"
-        "print(json.dumps(dataclasses.asdict(Holder.of_this_process())))"
-    )
-    told = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, check=True, text=True
-    )
-    return Holder(**json.loads(told.stdout))
 
 
 class TestCounts:

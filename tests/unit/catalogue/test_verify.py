@@ -1,5 +1,8 @@
+import hashlib
+import io
 from random import Random
 
+import pyarrow.parquet as pq
 import pytest
 from tiny_outputs import FRAMES, RATE_HZ, TinyOutput, flac, reject_row, result_row
 
@@ -77,8 +80,6 @@ class TestRows:
         assert text in report.problems.first[0].text
 
     def test_a_stem_that_is_no_audio_is_found(self, output):
-        import hashlib
-
         row, noise = output.stems("x"), b"no audio"
         output.store.write(key_of("x"), noise)
         row |= {
@@ -154,6 +155,25 @@ class TestLedger:
         assert found(report) == [("forgotten", "a")]
         assert "run `forget` again" in report.problems.first[0].text
         assert report.rows == 3
+
+    def test_a_row_that_lacks_a_column_is_found(self, output):
+        key = "results/part-00000001.parquet"
+        with output.store.open(key) as file:
+            part = pq.read_table(file).drop_columns(["vocals_stem_uri"])
+        sink = io.BytesIO()
+        pq.write_table(part, sink)
+        output.store.write(key, sink.getvalue())
+        report = verified(output)
+        assert sorted(found(report)) == [("ledger", "a"), ("ledger", "b")]
+        assert report.problems.first[0].text == "its row has no vocals_stem_uri"
+
+    def test_a_row_of_a_forgotten_track_is_found(self, output):
+        rows = output.store.read("results/part-00000001.parquet")
+        output.ledger.withdraw(["a"], FORGOTTEN)
+        output.store.write("results/part-00000001.parquet", rows)
+        report = verified(output)
+        assert found(report) == [("forgotten", "a")]
+        assert "has a row" in report.problems.first[0].text
 
 
 class TestOrphans:

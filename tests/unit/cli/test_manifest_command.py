@@ -33,6 +33,15 @@ def test_counts_are_told_as_json(run, folder, tmp_path):
     assert counts["bytes"] == sum(path.stat().st_size for path in folder.iterdir())
 
 
+def test_a_name_that_no_job_can_use_is_told(run, folder, tmp_path):
+    shutil.copy(folder / "a.wav", folder / "back\\slash.wav")
+    code, told, errors = run("manifest", "build", folder, "-o", tmp_path / "m.csv")
+    assert code == 2
+    assert "4 tracks" in told
+    assert "back%5Cslash.wav" in errors
+    assert "1 problem: rename the files" in errors
+
+
 def test_progress_goes_to_stderr(run, folder, tmp_path, monkeypatch):
     monkeypatch.setattr(manifest_command, "LINE_EVERY_S", 0.0)
     _, told, errors = run("manifest", "build", folder, "-o", tmp_path / "m.parquet")

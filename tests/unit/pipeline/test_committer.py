@@ -1,5 +1,5 @@
 import pytest
-from catalogue_rows import manifest, outcomes
+from outcome_rows import manifest, outcomes
 
 from latentsep.catalogue.ledger import Ledger
 from latentsep.catalogue.plan import plan_job

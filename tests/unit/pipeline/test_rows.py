@@ -1,5 +1,5 @@
 import pyarrow as pa
-from catalogue_rows import manifest, outcomes
+from outcome_rows import manifest, outcomes
 
 from latentsep.catalogue.schema import REJECT, RESULT
 from latentsep.pipeline.rows import manifest_rows, outcome_table, split_outcomes
