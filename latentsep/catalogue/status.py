@@ -164,13 +164,13 @@ def _eta_s(job: JobState, count: _Count, rejects: pa.Table, window_s: float) -> 
     if job.file is None:
         return None
     if job.file.audio_s is not None and count.recent.audio_s:
-        rejected_s: float = pc.sum(rejects.column("duration_s")).as_py() or 0.0
-        left_s = job.file.audio_s - count.finished.audio_s - rejected_s
+        rejected_s = pc.sum(rejects.column("duration_s")).as_py() or 0.0
+        left_s: float = job.file.audio_s - count.finished.audio_s - rejected_s
         return max(0.0, left_s) * window_s / count.recent.audio_s
     if job.file.tracks is None or count.since is None:
         return None
-    left = job.file.tracks - count.finished.tracks - rejects.num_rows
-    ended = count.recent.tracks + _committed_since(rejects, count.since).num_rows
+    left: int = job.file.tracks - count.finished.tracks - rejects.num_rows
+    ended: int = count.recent.tracks + _committed_since(rejects, count.since).num_rows
     return max(0, left) * window_s / ended
 
 

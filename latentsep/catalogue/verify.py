@@ -74,7 +74,7 @@ class VerifyReport:
         rows_read: results whose stems were read and compared.
         problems: what is wrong; orphans are not, every interrupted attempt may leave some.
         orphans: objects of attempts that no row names.
-        removed: those of them that were removed.
+        removed: those of them that were removed; tracks whose rows lack something keep theirs.
         foreign: objects below ``stems/`` that no job wrote; they are never removed.
     """
 
@@ -173,6 +173,7 @@ class _Check:
         self._store, self._options, self._report = store, options, report
         self._find_problems, self._forgotten = find_problems, forgotten
         self._sampled: Collection[int] | None = None
+        self._unsure: set[str] = set()
         self.rows_done = 0
 
     def draw_sample(self, random: Random) -> None:
@@ -184,6 +185,7 @@ class _Check:
     def folder(self, rows: list[dict[str, Any]], objects: list[ObjectInfo]) -> None:
         """Compare the rows of one folder with its objects."""
         sizes = {info.key: info.bytes for info in objects}
+        self._unsure.clear()
         self._ids(rows)
         named: set[str] = set()
         to_read: list[ExpectedStem] = []
@@ -212,6 +214,7 @@ class _Check:
         lacking = [name for name in _COLUMNS if row[name] is None]
         if lacking:
             self._problem("ledger", row["track_id"], f"its row has no {', '.join(lacking)}")
+            self._unsure.add(row["track_id"])
             return []
         return [_expected(row, stem) for stem in STEM_NAMES]
 
@@ -219,6 +222,7 @@ class _Check:
         found = sizes.get(stem.key)
         if found is None:
             self._stem_problem(stem, "missing", "there is no such object")
+            self._unsure.add(stem.track_id)
         elif found != stem.bytes:
             self._stem_problem(stem, "size", f"has {found} bytes, the row says {stem.bytes}")
         return found == stem.bytes
@@ -234,25 +238,30 @@ class _Check:
                 self._stem_problem(stem, *found)
 
     def _unnamed(self, objects: list[ObjectInfo]) -> None:
-        orphans = []
-        still_there: Counter[str] = Counter()
+        of_forgotten: Counter[str] = Counter()
+        removable = []
         for info in objects:
             place = place_of(info.key)
             if place is None:
                 self._report.foreign.add(info)
                 continue
             self._report.orphans.add(info)
-            orphans.append(info)
-            if place.track_id in self._forgotten:
-                still_there[place.track_id] += 1
-        if self._options.clean and orphans and self._options.may_go_on():
-            self._store.delete(info.key for info in orphans)
-            for info in orphans:
-                self._report.removed.add(info)
-            return
-        for track_id, count in still_there.items():
-            text = f"was taken down and has {count} objects; run `forget` again"
-            self._problem("forgotten", track_id, text)
+            of_forgotten[place.track_id] += place.track_id in self._forgotten
+            # The attempt that its row should name may be among them.
+            if place.track_id not in self._unsure:
+                removable.append(info)
+        if not self._has_removed(removable):
+            for track_id, count in (+of_forgotten).items():
+                text = f"was taken down and has {count} objects; run `forget` again"
+                self._problem("forgotten", track_id, text)
+
+    def _has_removed(self, orphans: list[ObjectInfo]) -> bool:
+        if not (self._options.clean and orphans and self._options.may_go_on()):
+            return False
+        self._store.delete(info.key for info in orphans)
+        for info in orphans:
+            self._report.removed.add(info)
+        return True
 
     def _stem_problem(self, stem: ExpectedStem, kind: str, text: str) -> None:
         self._problem(kind, stem.track_id, f"{self._store.uri_of(stem.key)}: {text}")

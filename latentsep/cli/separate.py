@@ -127,11 +127,14 @@ def separate(context: click.Context, /, inputs: tuple[str, ...], out: str, **_: 
 
 def _given(context: click.Context) -> dict[str, Any]:
     """The parameters that the user gave, and did not leave at their default."""
-    return {
+    given = {
         name: value
         for name, value in context.params.items()
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT
-    } | {"refinement": options.refinement_mode(context.params["refine"])}
+    }
+    if "refine" in given:
+        given["refinement"] = options.refinement_mode(given["refine"])
+    return given
 
 
 def separate_files(

@@ -65,7 +65,7 @@ def verify(out: str, content: bool, sample: int | None, clean: bool, output: str
     if output == "json":
         print_json({"out": out, **_document(report)})
     else:
-        _print(report)
+        _print(report, clean=clean)
     if is_lost:
         click.echo("The lease was lost: another job may work on OUT; the rest was kept.", err=True)
     if report.problems.counts or is_lost:
@@ -84,7 +84,15 @@ def _document(report: "VerifyReport") -> dict[str, Any]:
     }
 
 
-def _print(report: "VerifyReport") -> None:
+def _removed_text(report: "VerifyReport", *, clean: bool) -> str:
+    if not clean:
+        return "--clean removes them while no job runs"
+    if report.removed == report.orphans:
+        return "removed"
+    return f"{report.removed.objects:,} removed; tracks whose rows lack something keep theirs"
+
+
+def _print(report: "VerifyReport", *, clean: bool) -> None:
     problems = report.problems
     for problem in problems.first:
         who = f"{printable(problem.track_id)}: " if problem.track_id else ""
@@ -94,11 +102,9 @@ def _print(report: "VerifyReport") -> None:
         click.echo(f"and {total - len(problems.first):,} more")
     click.echo(f"{report.rows:,} tracks, the stems of {report.rows_read:,} read")
     if report.orphans.objects:
-        removed = report.removed.objects == report.orphans.objects
-        what = "removed" if removed else "--clean removes them while no job runs"
         click.echo(
             f"{report.orphans.objects:,} stems of interrupted attempts, "
-            f"{size_text(report.orphans.bytes)}: {what}"
+            f"{size_text(report.orphans.bytes)}: {_removed_text(report, clean=clean)}"
         )
     if report.foreign.objects:
         click.echo(f"{report.foreign.objects:,} objects below stems/ that no job wrote: kept")

@@ -147,7 +147,7 @@ class _Bench:
                     meter.add(stems.mixture, stems.vocals, stems.accompaniment)
                     stem_files.write(stems)
             duration_s = mixture.shape[1] / info.sample_rate_hz
-            return (_cpu_s() - began_s) / duration_s
+            return float((_cpu_s() - began_s) / duration_s)
 
     def _bare(self) -> float:
         separator = Separator.from_pretrained(

@@ -52,25 +52,8 @@ def cluster(
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
 
-    cpus = os.cpu_count() or 1
-    if address is None:
-        pool = plan_pool(workers, cpus=cpus, gpus=_local_gpus())
-        with _quiet_stderr():
-            ray.init(
-                address="local",
-                # Listens on loopback only.
-                _node_ip_address="127.0.0.1",
-                num_cpus=max(cpus, pool.workers * pool.cpus) + spare_cpus,
-                include_dashboard=False,
-                object_store_memory=EMBEDDED_OBJECT_STORE_BYTES,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-    else:
-        _join(address)
     try:
-        if address is not None:
-            pool = _pool_of_cluster(workers)
+        pool = _own_cluster(workers, spare_cpus) if address is None else _joined(address, workers)
         # Ray tells of dying workers on stdout, where a JSON document may be wanted.
         with redirect_stdout(sys.stderr):
             yield pool
@@ -124,7 +107,26 @@ def _quiet_stderr() -> Iterator[None]:
             os.close(kept)
 
 
-def _join(address: str) -> None:
+def _own_cluster(workers: WorkerConfig, spare_cpus: int) -> WorkerPool:
+    import ray
+
+    cpus = os.cpu_count() or 1
+    pool = plan_pool(workers, cpus=cpus, gpus=_local_gpus())
+    with _quiet_stderr():
+        ray.init(
+            address="local",
+            # Listens on loopback only.
+            _node_ip_address="127.0.0.1",
+            num_cpus=max(cpus, pool.workers * pool.cpus) + spare_cpus,
+            include_dashboard=False,
+            object_store_memory=EMBEDDED_OBJECT_STORE_BYTES,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    return pool
+
+
+def _joined(address: str, workers: WorkerConfig) -> WorkerPool:
     import ray
 
     if address.startswith("ray://"):
@@ -142,6 +144,7 @@ def _join(address: str) -> None:
             f"--address {address}: no Ray cluster can be joined there: {reason}; start one with "
             "`ray start --head`, or leave --address out for this machine alone"
         ) from error
+    return _pool_of_cluster(workers)
 
 
 def _pool_of_cluster(workers: WorkerConfig) -> WorkerPool:

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 MOST_ROUNDS = 3
 """How often tracks whose rows never came are given to the cluster anew."""
-EXIT_GRACE_S = 8.0
+EXIT_GRACE_S = 10.0
 """How long Ray may take to end after the last commit of a stopped job; then the process ends."""
 EXIT_INTERRUPTED = 75
 
@@ -143,15 +143,31 @@ class _Run:
         return JobReport(state, self._stop.reason, self._progress)
 
     def _work(self) -> None:
-        with cluster(self._request.address, self._config.workers) as pool, self._stop.on_signals():
-            self._progress.workers_started(pool)
-            try:
+        try:
+            with cluster(self._request.address, self._config.workers) as pool:
+                self._stop.claim_signals()
+                self._in_cluster(pool)
+        except SystemExit:
+            # A SIGTERM that came while Ray's own handler was in place, in ray.init.
+            self._stop.ask("got SIGTERM", by_signal=True)
+
+    def _in_cluster(self, pool: WorkerPool) -> None:
+        self._progress.workers_started(pool)
+        try:
+            if not self._stop.is_set:
                 self._rounds(pool)
-            finally:
-                # Rows that reached the driver are paid for, whatever ended the work.
-                self._committer.commit()
-            if self._stop.is_set:
-                _end_soon(EXIT_GRACE_S)
+        finally:
+            # Rows that reached the driver are paid for, whatever ended the work.
+            self._committer.commit()
+        if self._stop.by_signal:
+            self._leave_in_time()
+
+    def _leave_in_time(self) -> None:
+        """Say and release everything before Ray is ended, which may take longer than there is."""
+        self._say(self._end_state())
+        if self._lease is not None:
+            self._lease.release()
+        _end_soon(EXIT_GRACE_S)
 
     def _rounds(self, pool: WorkerPool) -> None:
         from latentsep.pipeline.graph import start_counter
@@ -258,7 +274,11 @@ def _end_soon(grace_s: float) -> None:
 
     def end() -> None:
         with suppress(OSError):
-            os.write(2, b"Ray did not end in time; the process ends without it.\n")
+            os.write(
+                2,
+                b"Interrupted; what was finished is committed; run the same command again to go on."
+                b" (Ray did not end in time.)\n",
+            )
         os._exit(EXIT_INTERRUPTED)
 
     timer = threading.Timer(grace_s, end)

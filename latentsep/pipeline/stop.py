@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class StopRequest:
     """Set once, by a signal or by the job itself; the driver looks at it between two batches.
@@ -37,14 +39,20 @@ class StopRequest:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM ask to stop. ``ray.init`` sets its own handlers: enter after it."""
-
-        def ask(number: int, frame: FrameType | None) -> None:
-            self.ask(f"got {signal.Signals(number).name}", by_signal=True)
-
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        """SIGINT and SIGTERM ask to stop; the handlers from before come back at the end."""
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        self.claim_signals()
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def claim_signals(self) -> None:
+        """Set the handlers again: ``ray.init`` puts its own in their place, which exit."""
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            self.ask(f"got {signal.Signals(number).name}", by_signal=True)
+
+        for number in SIGNALS:
+            signal.signal(number, ask)

@@ -163,9 +163,11 @@ class TestLedger:
         sink = io.BytesIO()
         pq.write_table(part, sink)
         output.store.write(key, sink.getvalue())
-        report = verified(output)
+        before = output.listed()
+        report = verified(output, clean=True)
         assert sorted(found(report)) == [("ledger", "a"), ("ledger", "b")]
         assert report.problems.first[0].text == "its row has no vocals_stem_uri"
+        assert output.listed() == before
 
     def test_a_row_of_a_forgotten_track_is_found(self, output):
         rows = output.store.read("results/part-00000001.parquet")
@@ -200,6 +202,13 @@ class TestOrphans:
         assert report.removed == report.orphans
         assert with_orphans.listed() == kept
         assert verified(with_orphans).orphans.objects == 0
+
+    def test_a_track_whose_stems_are_missing_keeps_its_other_attempts(self, with_orphans):
+        with_orphans.store.delete([key_of("a")])
+        report = verified(with_orphans, clean=True)
+        assert found(report) == [("missing", "a")]
+        assert (report.orphans.objects, report.removed.objects) == (4, 2)
+        assert key_of("a", attempt="2") in with_orphans.listed()
 
     def test_objects_that_no_job_wrote_are_kept(self, output):
         foreign = ["stems/README", "stems/zz/a/1/vocals.flac", f"stems/{fan_out('a')}/a/notes.txt"]

@@ -61,6 +61,14 @@ def test_stems_of_interrupted_attempts_are_told_and_removed_when_asked(run, out,
     assert "interrupted" not in run("verify", out, "--no-sha256")[1]
 
 
+def test_clean_says_what_it_kept(run, out, output):
+    output.stems("a", attempt="2")
+    output.store.delete([key for key in output.listed() if "/a/1/" in key])
+    code, told, _ = run("verify", out, "--no-sha256", "--clean")
+    assert code == 1
+    assert "kB: 0 removed; tracks whose rows lack something keep theirs\n" in told
+
+
 def test_clean_is_refused_while_a_job_works(run, out, output):
     output.stems("a", attempt="2")
     with Lease.acquire(output.store, Holder.of_this_process(), ttl_s=1.0):
