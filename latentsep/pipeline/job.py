@@ -13,6 +13,7 @@ from latentsep.catalogue.lease import Holder, Lease
 from latentsep.catalogue.ledger import Ledger, LedgerState
 from latentsep.catalogue.manifest import is_manifest, read_manifest
 from latentsep.catalogue.manifest_build import build_manifest
+from latentsep.catalogue.output import STATUS_KEY
 from latentsep.catalogue.plan import plan_job
 from latentsep.catalogue.recheck import changed_sources
 from latentsep.catalogue.run_identity import open_run
@@ -23,7 +24,7 @@ from latentsep.pipeline.cluster import WorkerPool, cluster
 from latentsep.pipeline.committer import Committer
 from latentsep.pipeline.identity import identity_of
 from latentsep.pipeline.job_config import JobConfig
-from latentsep.pipeline.job_status import STATUS_KEY, JobProgress
+from latentsep.pipeline.job_status import JobProgress
 from latentsep.pipeline.limits import limit_reached
 from latentsep.pipeline.rejects import reject_of
 from latentsep.pipeline.rows import Outcome, manifest_rows, outcome_table

@@ -10,11 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from latentsep.catalogue.output import STATUS_KEY
 from latentsep.catalogue.plan import JobPlan
 from latentsep.pipeline.cluster import WorkerPool
-
-__all__ = ["STATUS_KEY", "JobProgress"]
 
 
 @dataclass
