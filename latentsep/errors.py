@@ -111,7 +111,11 @@ class DeviceMemoryError(TrackError):
 
 
 class AudioEncodeError(TrackError):
-    """A stem cannot be written."""
+    """A stem cannot be written; retryable where the disk was full."""
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
 
 
 class SourceChangedError(TrackError):

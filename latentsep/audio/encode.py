@@ -1,5 +1,6 @@
 """Write stems: complete under their final name, or not there at all."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -300,8 +301,11 @@ class AudioWriter:
         try:
             yield
         except (OSError, soundfile.LibsndfileError, AssertionError, AudioDecodeError) as error:
-            reason = _reason(error, self.path.parent)
-            raise AudioEncodeError(f"{self.path}: cannot be written: {reason}") from error
+            is_full = _is_full(error, self.path.parent)
+            reason = _reason(error, is_full=is_full)
+            raise AudioEncodeError(
+                f"{self.path}: cannot be written: {reason}", retryable=is_full
+            ) from error
 
 
 def _check_written(path: Path, frames: int) -> None:
@@ -350,10 +354,16 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _reason(error: Exception, folder: Path) -> str:
+def _is_full(error: Exception, folder: Path) -> bool:
+    """Whether the disk is to blame; libsndfile does not say."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    with suppress(OSError):
+        return shutil.disk_usage(folder).free < _ALMOST_FULL_BYTES
+    return False
+
+
+def _reason(error: Exception, *, is_full: bool) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    with suppress(OSError):
-        if shutil.disk_usage(folder).free < _ALMOST_FULL_BYTES:
-            return "no space left on device"
-    return str(error) or "short write"
+    return os.strerror(errno.ENOSPC) if is_full else str(error) or "short write"

@@ -9,11 +9,12 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from latentsep.audio.decode import AudioReader, Decoder
 from latentsep.audio.encode import StemFormat
+from latentsep.audio.limits import DecodeLimits
 from latentsep.audio.source import SourceInfo
 from latentsep.catalogue.schema import STEM_NAMES
 from latentsep.catalogue.track_ids import stem_key
@@ -60,6 +61,7 @@ class CatalogueTracks:
         run_id: of the ledger that the rows are for.
         output: format of the stems.
         places: where bytes come from and go to.
+        limits: of the decoder children.
         windows_ahead: windows of one track that wait or run at once, at most.
     """
 
@@ -72,6 +74,7 @@ class CatalogueTracks:
         run_id: str,
         output: OutputOptions,
         places: TrackPlaces,
+        limits: DecodeLimits,
         windows_ahead: int = 2,
     ) -> None:
         self._separator = separator
@@ -80,6 +83,7 @@ class CatalogueTracks:
         self._run_id = run_id
         self._output = output
         self._places = places
+        self._limits = limits
         self._windows_ahead = windows_ahead
         self._decoders: SimpleQueue[Decoder] = SimpleQueue()
 
@@ -134,7 +138,10 @@ class CatalogueTracks:
 
     @contextmanager
     def _decoder(self) -> Iterator[Decoder]:
-        decoder = Decoder() if self._decoders.empty() else self._decoders.get()
+        try:
+            decoder = self._decoders.get_nowait()
+        except Empty:
+            decoder = Decoder(self._limits)
         try:
             yield decoder
         finally:
@@ -144,7 +151,9 @@ class CatalogueTracks:
         """Write both stems to local files; the columns that describe them."""
         info = reader.info
         work.format = fmt = self._output.format_for(info)
-        references = ReferenceScorer(work.track.references, info, self._places.sources, work.folder)
+        references = ReferenceScorer(
+            work.track.references, info, self._places.sources, work.folder, self._limits
+        )
         meter = QualityMeter(info.sample_rate_hz, info.channels)
         with references, StemFiles(work.paths, fmt, info) as files, self._queue.producing():
             for stems in self._separated(work, reader, session):

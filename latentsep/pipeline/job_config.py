@@ -46,6 +46,9 @@ class WorkerConfig(Frozen):
     no_progress_timeout_s: PositiveFloat = Field(
         7200.0, description="the cluster gives up if no block ends for so long"
     )
+    decode_timeout_s: PositiveFloat = Field(
+        60.0, description="a decoder that gives nothing for so long is ended, its track rejected"
+    )
     work_folder: Path = Field(
         Path(tempfile.gettempdir()), description="local folder for sources and stems on their way"
     )

@@ -1,7 +1,7 @@
 """Scores a track's stems against true ones while they stream by."""
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,12 +28,18 @@ class ReferenceScorer:
     """
 
     def __init__(
-        self, uris: Mapping[str, str], mixture: SourceInfo, settings: StoreSettings, folder: Path
+        self,
+        uris: Mapping[str, str],
+        mixture: SourceInfo,
+        settings: StoreSettings,
+        folder: Path,
+        limits: DecodeLimits,
     ) -> None:
         self._uris = uris
         self._mixture = mixture
         self._settings = settings
         self._folder = folder
+        self._limits = limits
         self._stack = ExitStack()
         self._readers: dict[str, _AlignedReader] = {}
         self._sums = {stem: SdrAccumulator() for stem in uris}
@@ -53,7 +59,9 @@ class ReferenceScorer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stack.close()
+        # A reference that changed or vanished costs the scores, and ``scores`` has told that.
+        with suppress(TrackError, StoreError):
+            self._stack.close()
 
     def add(self, stems: Stems) -> None:
         """Compare the next block of both stems."""
@@ -70,7 +78,8 @@ class ReferenceScorer:
         try:
             for reader in self._readers.values():
                 reader.must_be_at_end()
-        except TrackError as error:
+            self._stack.close()
+        except (TrackError, StoreError) as error:
             self._give_up(str(error))
         row: dict[str, float | str | None] = {"reference_error": self._error}
         for stem in STEM_NAMES:
@@ -81,7 +90,7 @@ class ReferenceScorer:
 
     def _open(self, uri: str) -> "_AlignedReader":
         source = self._stack.enter_context(fetched(uri, self._settings, self._folder))
-        decoder = self._stack.enter_context(Decoder(DecodeLimits()))
+        decoder = self._stack.enter_context(Decoder(self._limits))
         reader = self._stack.enter_context(decoder.open(source.file))
         found, wanted = reader.info, self._mixture
         if (found.sample_rate_hz, found.channels) != (wanted.sample_rate_hz, wanted.channels):

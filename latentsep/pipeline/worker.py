@@ -15,6 +15,7 @@ import psutil
 import pyarrow as pa
 import torch
 
+from latentsep.audio.limits import DecodeLimits
 from latentsep.errors import ConfigError, WorkerCrashedError
 from latentsep.models.folder import find_model, read_model_file
 from latentsep.pipeline.catalogue_track import CatalogueTracks, TrackPlaces, reject_row
@@ -75,6 +76,7 @@ class SeparatorWorker:
                 sources=spec.config.storage,
                 work_folder=self._folder,
             ),
+            limits=DecodeLimits(no_progress_timeout_s=spec.config.workers.decode_timeout_s),
             windows_ahead=max(2, -(-2 * separator.windows_per_call // spec.tracks_in_flight)),
         )
         self._threads = ThreadPoolExecutor(spec.tracks_in_flight, thread_name_prefix="track")

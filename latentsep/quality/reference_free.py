@@ -12,7 +12,7 @@ import numpy as np
 from latentsep.audio.loudness import gated_lufs
 from latentsep.audio.waveform import Waveform
 from latentsep.quality.hops import HopBatch, HopCutter
-from latentsep.quality.spectra import HopSpectra, bandwidth_hz, hann, power
+from latentsep.quality.spectra import HopSpectra, bandwidth_hz, hann, hann_noise_power, power
 
 HOPS_PER_SECOND = 10
 _COPIED_SAMPLES = 1 << 16
@@ -25,6 +25,9 @@ ACTIVITY_DB = -20.0
 A compromise: lower levels count more of what a separator leaves of the accompaniment, higher ones
 miss more of softly mixed singing. Either happens here too; compare tracks of one model only.
 """
+
+BLEED_FLOOR_DB = -100.0
+"""What stems that share nothing at all have: an overlap of zero has no level."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,13 @@ class QualityMeasures:
         accompaniment_peak_db: the same of the accompaniment.
         bleed_db: energy that both stems have in the same places of the time-frequency plane, by
             the energy of the stronger one there: the sum of ``min(|V|^2, |A|^2)`` over that of
-            ``max(|V|^2, |A|^2)``, of mono downmixes. Sources that are disjoint there, as those of
-            songs nearly are (W-disjoint orthogonality: Yilmaz & Rickard, Blind separation of
-            speech mixtures via time-frequency masking, IEEE TSP 52(7), 2004), overlap more the
-            more one leaks into the other. None if a stem is silent all the time.
-        bandwidth_hz: see ``spectra.bandwidth_hz``; None for a mixture that is silent all the time.
+            ``max(|V|^2, |A|^2)``, where ``|.|^2`` is the power of all channels together. Sources
+            that are disjoint there, as those of songs nearly are (W-disjoint orthogonality: Yilmaz
+            & Rickard, Blind separation of speech mixtures via time-frequency masking, IEEE TSP
+            52(7), 2004), overlap more the more one leaks into the other. ``BLEED_FLOOR_DB`` at
+            least; None if a stem is silent all the time.
+        bandwidth_hz: see ``spectra.bandwidth_hz``; None for a mixture that is silent all the time,
+            or nowhere louder than the dither of 16 bits.
     """
 
     vocal_activity_ratio: float
@@ -121,20 +126,32 @@ class QualityMeter:
             mixture_peak_db=peaks[0],
             vocals_peak_db=peaks[1],
             accompaniment_peak_db=peaks[2],
-            bleed_db=_db(self._common / self._stronger) if both_sound and self._stronger else None,
-            bandwidth_hz=bandwidth_hz(self._long_term, self._rate_hz)
-            if sounds[:, 0].any()
-            else None,
+            bleed_db=self._bleed_db() if both_sound else None,
+            bandwidth_hz=self._bandwidth_hz() if sounds[:, 0].any() else None,
         )
 
     def _measure(self, hops: HopBatch) -> None:
         spectra = self._spectra.transform(hops)
         # In the order of the track: hop, then stem.
         self._powers.frombytes(self._spectra.powers(spectra).swapaxes(0, 1).tobytes())
-        self._long_term += power(hann(spectra[0])).sum(axis=(0, 1))
-        vocals, accompaniment = power(hann(spectra[1:].mean(axis=1)))
+        # One signal after the other, which stay in the processor's cache. Powers of the channels
+        # are added, and not the channels: opposite ones would cancel.
+        mixture, vocals, accompaniment = (power(hann(signal)).sum(axis=0) for signal in spectra)
+        self._long_term += mixture.sum(axis=0)
         self._common += float(np.minimum(vocals, accompaniment).sum(dtype=np.float64))
         self._stronger += float(np.maximum(vocals, accompaniment).sum(dtype=np.float64))
+
+    def _bleed_db(self) -> float | None:
+        if not self._stronger:
+            return None
+        level_db = _db(self._common / self._stronger)
+        return BLEED_FLOOR_DB if level_db is None else max(level_db, BLEED_FLOOR_DB)
+
+    def _bandwidth_hz(self) -> float | None:
+        hops = len(self._powers) // 6
+        spectra = max(1, hops * self._channels)
+        noise_bin_power = hann_noise_power(self._cutter.hop_samples)
+        return bandwidth_hz(self._long_term / (spectra * noise_bin_power), self._rate_hz)
 
 
 def _db(power_ratio: float) -> float | None:

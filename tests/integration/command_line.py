@@ -42,10 +42,10 @@ def start(*arguments, privileged=True, **settings):
     )
 
 
-def run(*arguments, **settings):
+def run(*arguments, timeout_s=110, **settings):
     """Run ``latentsep`` to its end: ``(exit code, stdout, stderr)``."""
     with start(*arguments, **settings) as process:
-        told, errors = process.communicate(timeout=110)
+        told, errors = process.communicate(timeout=timeout_s)
     return process.returncode, told, errors
 
 
