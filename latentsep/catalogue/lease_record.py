@@ -62,7 +62,7 @@ class Holder:
         here = (socket.gethostname(), _boot_id(), _pid_namespace())
         if here != (self.host, self.boot_id, self.pid_namespace) or not self.boot_id:
             return False
-        return self.process_start_ticks != _start_ticks(self.pid)
+        return self.process_start_ticks != _start_ticks(self.pid) and not _is_hidden(self.pid)
 
 
 class LeaseRecord(BaseModel, frozen=True):
@@ -136,6 +136,17 @@ def _start_ticks(pid: int) -> int | None:
     fields = text.rpartition(")")[2].split()
     is_dead = fields[0] in "ZX"
     return None if is_dead else int(fields[19])
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether it is another user's, which /proc does not show where it is mounted with hidepid."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return not (_PROC / str(pid)).exists()
+    except (OSError, OverflowError):
+        return False
+    return False
 
 
 def _boot_id() -> str:

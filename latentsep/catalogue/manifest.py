@@ -38,8 +38,23 @@ def read_manifest(uri: str, settings: StoreSettings) -> pa.Table:
     """
     table, problems = inspect_manifest(uri, settings)
     if problems:
-        raise ManifestError(_told(uri, problems), problems)
+        raise problems_error(f"manifest {uri}", problems, "latentsep manifest check")
     return table
+
+
+def problems_error(what: str, problems: list[str], command: str) -> ManifestError:
+    """The error for a manifest that cannot be run; the first 20 problems are in its text.
+
+    Args:
+        what: the manifest, as the error calls it.
+        problems: all of them, as ``check_manifest`` gives them.
+        command: that lists them all.
+    """
+    told = "; ".join(problems[:SHOWN_PROBLEMS])
+    more = len(problems) - SHOWN_PROBLEMS
+    rest = f"; and {more} more, `{command}` lists all" if more > 0 else ""
+    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    return ManifestError(f"{what} has {count}: {told}{rest}", problems)
 
 
 def inspect_manifest(uri: str, settings: StoreSettings) -> tuple[pa.Table, list[str]]:
@@ -60,14 +75,6 @@ def inspect_manifest(uri: str, settings: StoreSettings) -> tuple[pa.Table, list[
     if not table.num_rows and not problems:
         problems = ["the manifest has no rows"]
     return table, problems
-
-
-def _told(uri: str, problems: list[str]) -> str:
-    told = "; ".join(problems[:SHOWN_PROBLEMS])
-    more = len(problems) - SHOWN_PROBLEMS
-    rest = f"; and {more} more, `latentsep manifest check` lists all" if more > 0 else ""
-    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-    return f"manifest {uri} has {count}: {told}{rest}"
 
 
 def _normalised(table: pa.Table, row_numbers: pa.Array, base: str) -> tuple[pa.Table, list[str]]:

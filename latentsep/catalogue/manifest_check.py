@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from latentsep.catalogue.ledger_parts import unwritable_columns
 from latentsep.catalogue.schema import MANIFEST_COLUMNS, REFERENCE_COLUMNS, reserved_names
 from latentsep.catalogue.track_ids import MAX_TRACK_ID_BYTES, check_track_id, fold_track_id
 from latentsep.errors import ConfigError, InvalidKeyError
@@ -59,7 +60,7 @@ def check_rows(table: pa.Table, row_numbers: pa.Array) -> list[str]:
         if name in table.column_names:
             problems += _unfit_uris(table, name)
     told = [f"row {row_numbers[at].as_py()}: {text}" for at, text in sorted(problems)]
-    return [*_unfit_names(table.column_names), *told]
+    return [*_unfit_names(table.column_names), *_unfit_types(table.schema), *told]
 
 
 def shown(value: object) -> str:
@@ -78,6 +79,13 @@ def _unfit_names(names: list[str]) -> Iterator[str]:
             yield f"column {place} has no name"
         elif name not in MANIFEST_COLUMNS and name.casefold() in taken:
             yield f"column {shown(name)}: the results have a column of this name; rename it"
+
+
+def _unfit_types(schema: pa.Schema) -> Iterator[str]:
+    # The results carry these columns; a commit that cannot be written would end the job.
+    for name in unwritable_columns(schema):
+        kind = schema.field(name).type
+        yield f"column {shown(name)} has the type {kind}, which Parquet cannot hold; leave it out"
 
 
 def _missing_uris(table: pa.Table) -> Iterator[_Problem]:

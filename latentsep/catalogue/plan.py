@@ -87,14 +87,18 @@ def plan_job(
         manifest: as ``read_manifest`` gives it.
         state: of the ledger.
         retry_rejected: try the other rejects again as well.
-        limit: do so many tracks at most, the first ones of the manifest.
+        limit: do so many tracks at most, the first ones of the manifest; those that are only tried
+            again come last, or the same few could take every run's places.
     """
     ids = manifest.column("track_id")
     forgotten = _is_one_of(ids, state.forgotten)
     finished = _and_not(_is_one_of(ids, state.finished.column("track_id")), forgotten)
     kept = _and_not(_is_one_of(ids, _kept_ids(state, retry_rejected)), pc.or_(forgotten, finished))
     left = pc.invert(pc.or_(pc.or_(forgotten, finished), kept))
-    todo = _long_first(manifest.filter(left).slice(0, limit))
+    open_rows = manifest.filter(left)
+    if limit is not None and not retry_rejected:
+        open_rows = _untried_first(open_rows, state)
+    todo = _long_first(open_rows.slice(0, limit))
     return JobPlan(
         todo=todo,
         tracks=manifest.num_rows,
@@ -181,6 +185,11 @@ def _and_not(mask: pa.BooleanArray, excluded: pa.BooleanArray) -> pa.BooleanArra
 
 def _count(mask: pa.BooleanArray) -> int:
     return int(pc.sum(mask).as_py() or 0)
+
+
+def _untried_first(rows: pa.Table, state: "LedgerState") -> pa.Table:
+    was_tried = _is_one_of(rows.column("track_id"), state.rejected.column("track_id"))
+    return pa.concat_tables([rows.filter(pc.invert(was_tried)), rows.filter(was_tried)])
 
 
 def _long_first(rows: pa.Table) -> pa.Table:

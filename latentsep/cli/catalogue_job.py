@@ -1,16 +1,18 @@
 """The catalogue side of ``latentsep separate``: its options, its progress, its last words."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from latentsep.cli.exit_codes import EXIT_INTERRUPTED, EXIT_REJECTS
 from latentsep.cli.json_document import print_json
 from latentsep.cli.progress import LINE_EVERY_S, printable
+from latentsep.cli.quantities import time_text
 
 if TYPE_CHECKING:
     from latentsep.pipeline.job import JobReport, JobRequest
@@ -76,9 +78,19 @@ def separate_catalogue(manifest_uri: str, out_uri: str, given: dict[str, Any]) -
     else:
         _print(request, report, over_limit)
     if report.state == "interrupted":
-        sys.exit(EXIT_INTERRUPTED)
+        _end_now(EXIT_INTERRUPTED)
     if report.state != "done" or over_limit:
         sys.exit(EXIT_REJECTS)
+
+
+def _end_now(exit_code: int) -> NoReturn:
+    """End without the rites of an interpreter's end: all is committed and said.
+
+    Ray is still there and ends with this process: see ``is_leaving`` of ``pipeline.cluster``.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
 
 
 def _request(manifest_uri: str, out_uri: str, given: dict[str, Any]) -> "JobRequest":
@@ -136,7 +148,7 @@ def progress_line(progress: "JobProgress") -> str:
     """One line that says how far a job is."""
     factor, eta_s = progress.realtime_factor, progress.eta_s
     speed = f", {factor:.1f}x real time" if factor else ""
-    left = f", {_duration(eta_s)} to go" if eta_s is not None else ""
+    left = f", {time_text(eta_s)} to go" if eta_s is not None else ""
     return (
         f"{progress.tried} of {progress.plan.todo.num_rows} tracks, {progress.rejected} rejected, "
         f"{progress.audio_done_s / 3600:.2f} h of audio{speed}{left}"
@@ -149,7 +161,7 @@ def _print(request: "JobRequest", report: "JobReport", over_limit: str | None) -
     click.echo(
         f"{progress.finished} separated, {progress.rejected} rejected, {plan.finished} finished "
         f"before, {plan.kept_rejects} rejected before; {progress.audio_done_s / 3600:.2f} h of "
-        f"audio{factor} in {_duration(progress.elapsed_s)}"
+        f"audio{factor} in {time_text(progress.elapsed_s)}"
     )
     for (stage, error_class), count in progress.reasons.most_common():
         click.echo(f"  rejected in {stage}: {count} {error_class}")
@@ -160,9 +172,3 @@ def _print(request: "JobRequest", report: "JobReport", over_limit: str | None) -
             click.echo(f"{report.state}: {reason}", err=True)
     if report.state != "done":
         click.echo("What was finished is committed; run the same command again to go on.", err=True)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

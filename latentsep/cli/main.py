@@ -18,6 +18,7 @@ from latentsep.cli.exit_codes import (
 )
 from latentsep.cli.failed import failed
 from latentsep.cli.forget import forget
+from latentsep.cli.interruptible import interruptible
 from latentsep.cli.manifest import manifest
 from latentsep.cli.models import models
 from latentsep.cli.plan import plan
@@ -66,7 +67,8 @@ def main(arguments: list[str] | None = None) -> None:
             # A name that the terminal's encoding lacks must not end the run.
             stream.reconfigure(errors="backslashreplace")
     try:
-        cli(arguments, prog_name="latentsep", standalone_mode=False)
+        with interruptible():
+            cli(arguments, prog_name="latentsep", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -1,16 +1,15 @@
 """``latentsep manifest``: makes the list of tracks of a catalogue, and checks one."""
 
 import sys
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from latentsep.cli import options
+from latentsep.cli.counting import Counting
 from latentsep.cli.exit_codes import EXIT_CONFIG
 from latentsep.cli.json_document import print_json
-from latentsep.cli.progress import LINE_EVERY_S, printable
+from latentsep.cli.progress import printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,8 +45,10 @@ def build(prefix: str, manifest_uri: str, output: str) -> None:
     if not is_manifest(manifest_uri):
         raise click.UsageError("-o MANIFEST must end in .parquet, .csv or .jsonl")
     settings = StoreSettings()
-    with _Counter() as counter:
-        table = build_manifest(prefix, settings, counter)
+    with Counting() as counting:
+        table = build_manifest(
+            prefix, settings, lambda done: counting.tell(f"{done:,} audio files looked at")
+        )
     write_manifest(table, manifest_uri, settings)
     counts, problems = _counts(table), check_manifest(table)
     if output == "json":
@@ -121,30 +122,3 @@ def _told(counts: dict[str, Any]) -> str:
     unknown = counts["unknown_durations"]
     without = f", {unknown:,} of unknown length" if unknown else ""
     return f"{counts['tracks']:,} tracks, {counts['audio_s'] / 3600:,.1f} hours of audio{without}"
-
-
-class _Counter:
-    """Counts files on stderr: one line written over on a terminal, a line a minute elsewhere."""
-
-    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._now_s = now_s
-        self._is_terminal = sys.stderr.isatty()
-        self._every_s = 0.5 if self._is_terminal else LINE_EVERY_S
-        self._told_at_s = now_s()
-        self._has_told = False
-
-    def __enter__(self) -> "_Counter":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._has_told and self._is_terminal:
-            click.echo("", err=True)
-
-    def __call__(self, done: int) -> None:
-        if self._now_s() - self._told_at_s < self._every_s:
-            return
-        self._told_at_s, self._has_told = self._now_s(), True
-        line = f"{done:,} audio files looked at"
-        click.echo(
-            f"\r\033[K{line}" if self._is_terminal else line, err=True, nl=not self._is_terminal
-        )

@@ -2,13 +2,10 @@
 
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +13,7 @@ from click.core import ParameterSource
 
 from latentsep.cli import catalogue_job, options
 from latentsep.cli.exit_codes import EXIT_INTERRUPTED, EXIT_REJECTS
+from latentsep.cli.interruptible import interruptible
 from latentsep.cli.json_document import print_json
 from latentsep.cli.progress import TrackProgress, printable
 from latentsep.errors import ConfigError
@@ -167,7 +165,7 @@ def separate_files(
     todo = _choose(tracks, skip_existing=skip_existing, overwrite=overwrite)
     outcomes: list[TrackResult | Reject] = []
     is_interrupted = False
-    with _interruptible():
+    with interruptible():
         try:
             separator = _separator(model, threads, written, dials)
             make_writable(out)
@@ -313,17 +311,3 @@ def _print_text(summary: _Summary) -> None:
         f"{len(summary.results)} separated, {len(summary.rejects)} failed, "
         f"{summary.skipped} skipped{left}{speed}, peak memory {peak_rss_bytes() / 1e9:.2f} GB"
     )
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM ends the run as Ctrl-C does: temporary files are removed on the way out."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

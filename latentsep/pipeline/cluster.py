@@ -2,14 +2,17 @@
 
 import logging
 import os
+import secrets
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from latentsep.errors import ConfigError
 from latentsep.pipeline.job_config import WorkerConfig
+from latentsep.pipeline.work_folder import remove_left
 
 CPU_WORKER_CPUS = 2
 GPU_WORKER_CPUS = 4
@@ -17,6 +20,7 @@ CPU_TRACKS_IN_FLIGHT = 3
 GPU_TRACKS_IN_FLIGHT = 8
 EMBEDDED_OBJECT_STORE_BYTES = 128 * 1024**2
 """Rows only: no audio goes through the object store."""
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 SPREADER_CPUS = 1
 """Ray Data cuts the manifest into blocks with tasks of one CPU; where the workers took them all,
 nothing would ever start."""
@@ -34,7 +38,10 @@ class WorkerPool:
 
 @contextmanager
 def cluster(
-    address: str | None, workers: WorkerConfig, spare_cpus: int = SPREADER_CPUS
+    address: str | None,
+    workers: WorkerConfig,
+    spare_cpus: int = SPREADER_CPUS,
+    is_leaving: Callable[[], bool] = lambda: False,
 ) -> Iterator[WorkerPool]:
     """Join the cluster at an address, or run one on this machine; leave or end it afterwards.
 
@@ -42,23 +49,49 @@ def cluster(
         address: ``auto``, ``HOST:PORT``, or None for a cluster of this process alone.
         workers: what the user wants of the pool.
         spare_cpus: of a cluster of this process, beside those of the workers.
+        is_leaving: whether the process ends right away, and Ray with it. Its own shutdown may take
+            long, and crashes if the cluster has only just started (seen: SIGSEGV, SIGABRT).
 
     Raises:
         ConfigError: the address is none that a driver can join, nobody answers there, or the
             cluster is too small for the pool.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # While Ray ends, its own threads may still ask it something, and it would start a new cluster.
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     # Ray's C++ parts write to stderr what is of no use to whoever separates music.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    if address is None:
+        _have_token()
+    # Ray tells of dying workers on stdout, where a JSON document may be wanted; some of it comes
+    # when Ray ends.
+    with redirect_stdout(sys.stderr):
+        try:
+            if address is None:
+                yield _own_cluster(workers, spare_cpus)
+            else:
+                yield _joined(address, workers)
+        except SystemExit:
+            # Ray's own handler of SIGTERM, in ray.init: the process is leaving as well.
+            raise
+        except BaseException:
+            _shut_down(address, workers, is_leaving)
+            raise
+        else:
+            _shut_down(address, workers, is_leaving)
+
+
+def _shut_down(address: str | None, workers: WorkerConfig, is_leaving: Callable[[], bool]) -> None:
     import ray
 
-    try:
-        pool = _own_cluster(workers, spare_cpus) if address is None else _joined(address, workers)
-        # Ray tells of dying workers on stdout, where a JSON document may be wanted.
-        with redirect_stdout(sys.stderr):
-            yield pool
-    finally:
-        ray.shutdown()
+    # What Ray Data's threads say from here on is only that Ray is gone.
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    if is_leaving():
+        return
+    ray.shutdown()
+    if address is None:
+        # Of workers that ended with their cluster in the middle of a track.
+        remove_left(workers.work_folder)
 
 
 def plan_pool(workers: WorkerConfig, *, cpus: int, gpus: int) -> WorkerPool:
@@ -110,8 +143,10 @@ def _quiet_stderr() -> Iterator[None]:
 def _own_cluster(workers: WorkerConfig, spare_cpus: int) -> WorkerPool:
     import ray
 
-    cpus = os.cpu_count() or 1
-    pool = plan_pool(workers, cpus=cpus, gpus=_local_gpus())
+    cpus, gpus = usable_cpus(), _local_gpus()
+    pool = plan_pool(workers, cpus=cpus, gpus=gpus)
+    # CPUs may be shared out as often as the user likes; a GPU that is not there is waited for.
+    check_pool(pool, cpus=pool.workers * pool.cpus + SPREADER_CPUS, gpus=gpus)
     with _quiet_stderr():
         ray.init(
             address="local",
@@ -124,6 +159,24 @@ def _own_cluster(workers: WorkerConfig, spare_cpus: int) -> WorkerPool:
             logging_level=logging.ERROR,
         )
     return pool
+
+
+def _have_token() -> None:
+    """Ray wants a token, and would write one to the home folder, where it may not be allowed to."""
+    given = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
+    saved = Path(os.environ.get("HOME", "/"), ".ray", "auth_token")
+    if not given and not os.access(saved, os.R_OK):
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+def usable_cpus() -> int:
+    """CPUs of this machine that its process may use: the quota of a container counts."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # "max 100000" where there is no quota.
+    with suppress(OSError, ValueError):
+        quota_us, period_us = map(int, CPU_QUOTA.read_text().split())
+        cpus = min(cpus, max(1, quota_us // period_us))
+    return cpus
 
 
 def _joined(address: str, workers: WorkerConfig) -> WorkerPool:

@@ -5,6 +5,7 @@ import time
 import pyarrow as pa
 
 from latentsep.catalogue.ledger import Committed, Ledger
+from latentsep.errors import LedgerError
 from latentsep.pipeline.job_config import LedgerConfig
 from latentsep.pipeline.job_status import JobProgress
 from latentsep.pipeline.rows import split_outcomes
@@ -50,7 +51,11 @@ class Committer:
         """
         if not self._waiting_rows:
             return None
-        committed = self._ledger.commit(_joined(self._results), _joined(self._rejects))
+        try:
+            committed = self._ledger.commit(_joined(self._results), _joined(self._rejects))
+        except LedgerError as error:
+            raise LedgerError(f"{error}; {self._progress.committed_text}") from error
+        self._progress.mark_committed()
         self._results, self._rejects, self._waiting_rows = [], [], 0
         return committed
 

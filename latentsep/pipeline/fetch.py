@@ -2,11 +2,11 @@
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from latentsep.audio.decode import LocalFile
 from latentsep.errors import ObjectChangedError, SourceChangedError, StoreError
@@ -14,6 +14,7 @@ from latentsep.storage import StoreSettings, open_store, split_uri
 from latentsep.storage.uris import is_local, local_path
 
 PIECE_BYTES = 1024 * 1024
+_LocalCopy: TypeAlias = "tempfile._TemporaryFileWrapper[bytes]"
 
 
 @dataclass(frozen=True)
@@ -43,47 +44,59 @@ def fetched(uri: str, settings: StoreSettings, folder: Path) -> Iterator[Fetched
         before = store.stat(key)
         path = local_path(uri)
         with store.open(key) as stream:
-            size, digest = _copy(stream, None)
+            size, digest = _copied(stream, lambda piece: None)
         yield FetchedSource(LocalFile(path, uri), size, digest, before.etag)
         if store.stat(key).etag != before.etag:
             raise _changed(uri)
         return
-    with tempfile.NamedTemporaryFile(prefix="source-", dir=folder) as copy:
+    with _local_copy(folder) as copy:
         try:
             # Opened first: every later range is asked for on condition of the etag at opening, so
             # an object replaced in between fails and is never taken for the one described.
             with store.open(key) as stream:
                 info = store.stat(key)
-                size, digest = _copy(stream, copy)
+                size, digest = _copied(stream, lambda piece: _write(copy, piece))
         except ObjectChangedError as error:
             raise _changed(uri) from error
         yield FetchedSource(LocalFile(Path(copy.name), uri), size, digest, info.etag)
 
 
-def _copy(
-    stream: BinaryIO, target: "BinaryIO | tempfile._TemporaryFileWrapper[bytes] | None"
-) -> tuple[int, str]:
-    """Copy a stream, if there is a target; its size in bytes and SHA-256."""
+@contextmanager
+def _local_copy(folder: Path) -> Iterator[_LocalCopy]:
+    """An empty file; unbuffered, so that a full disk shows at a write and not when it is closed."""
+    try:
+        file = tempfile.NamedTemporaryFile(prefix="source-", dir=folder, buffering=0)  # noqa: SIM115
+    except OSError as error:
+        raise _does_not_fit(folder, error) from error
+    with file:
+        yield file
+
+
+def _copied(stream: BinaryIO, write: Callable[[bytes], None]) -> tuple[int, str]:
+    """Hand on a stream piece by piece; its size in bytes and SHA-256."""
     digest, size = hashlib.sha256(), 0
     while piece := stream.read(PIECE_BYTES):
         digest.update(piece)
         size += len(piece)
-        if target is not None:
-            _write(target, piece)
-    if target is not None:
-        target.flush()
+        write(piece)
     return size, digest.hexdigest()
 
 
-def _write(target: "BinaryIO | tempfile._TemporaryFileWrapper[bytes]", piece: bytes) -> None:
+def _write(target: _LocalCopy, piece: bytes) -> None:
+    left = memoryview(piece)
     try:
-        target.write(piece)
+        while left:
+            left = left[target.write(left) :]
     except OSError as error:
-        raise StoreError(
-            f"{target.name}: the source does not fit on the local disk: {error.strerror}; "
-            "free space there or set work_folder",
-            retryable=True,
-        ) from error
+        raise _does_not_fit(Path(target.name), error) from error
+
+
+def _does_not_fit(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{path}: the source does not fit on the local disk: {error.strerror}; "
+        "free space there or set workers.work_folder",
+        retryable=True,
+    )
 
 
 def _changed(uri: str) -> SourceChangedError:

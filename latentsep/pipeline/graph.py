@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import ray
 import ray.data
 from ray.data.exceptions import ExecutionTimeoutError, SystemException
@@ -40,10 +41,17 @@ def outcome_blocks(
         ConfigError: a worker cannot start: no such model or device on its node.
         ClusterError: the cluster gave up, or a worker failed outside of any track.
     """
-    _set_up(spec)
+    timeout_s = no_progress_timeout_s(todo, spec, pool)
+    _set_up(timeout_s)
     try:
         yield from _stream(todo, worker, spec, pool, starts_name)
-    except (ray.exceptions.RayError, ExecutionTimeoutError, SystemException) as error:
+    except ExecutionTimeoutError as error:
+        raise ClusterError(
+            f"the cluster gave up: no block ended for {timeout_s:g} s; if the tracks are so long, "
+            "set workers.no_progress_timeout_s higher or workers.tracks_per_block lower, else look "
+            "for what hangs; what was committed stands, run the same command again to go on"
+        ) from error
+    except (ray.exceptions.RayError, SystemException) as error:
         raise _explained(error) from error
 
 
@@ -81,6 +89,12 @@ def block_rows(tracks: int, spec: WorkerSpec, pool: WorkerPool) -> int:
     """Tracks of one block: as configured, but so few that every worker gets its share."""
     share = -(-tracks // (pool.workers * QUEUED_PER_WORKER))
     return max(1, min(spec.config.workers.tracks_per_block, share))
+
+
+def no_progress_timeout_s(todo: pa.Table, spec: WorkerSpec, pool: WorkerPool) -> float:
+    """As configured, but no less than the audio of the longest block, which is the first one."""
+    first = todo.column("duration_s").slice(0, block_rows(todo.num_rows, spec, pool))
+    return max(spec.config.workers.no_progress_timeout_s, pc.sum(first).as_py() or 0.0)
 
 
 def start_counter(name: str) -> Any:  # noqa: ANN401 - a Ray actor's handle
@@ -124,10 +138,10 @@ def _explained(error: Exception) -> LatentsepError:
     )
 
 
-def _set_up(spec: WorkerSpec) -> None:
+def _set_up(timeout_s: float) -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.max_consecutive_actor_init_deaths = START_RETRIES
-    context.execution_no_progress_timeout_s = spec.config.workers.no_progress_timeout_s
+    context.execution_no_progress_timeout_s = timeout_s
     logging.getLogger("ray.data").setLevel(logging.ERROR)

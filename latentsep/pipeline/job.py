@@ -1,23 +1,23 @@
 """The catalogue job: what is left of a manifest goes through the cluster into the ledger."""
 
 import logging
-import os
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from latentsep.catalogue.lease import Holder, Lease
 from latentsep.catalogue.ledger import Ledger, LedgerState
-from latentsep.catalogue.manifest import is_manifest, read_manifest
+from latentsep.catalogue.manifest import is_manifest, problems_error, read_manifest
 from latentsep.catalogue.manifest_build import build_manifest
+from latentsep.catalogue.manifest_check import check_manifest
 from latentsep.catalogue.output import STATUS_KEY
 from latentsep.catalogue.plan import plan_job
 from latentsep.catalogue.recheck import changed_sources
 from latentsep.catalogue.run_identity import open_run
-from latentsep.errors import StoreError, WorkerLostError
+from latentsep.errors import LeaseHeldError, StoreError, WorkerLostError
 from latentsep.models.folder import find_model, read_model_file
 from latentsep.pipeline.catalogue_track import reject_row
 from latentsep.pipeline.cluster import WorkerPool, cluster
@@ -38,10 +38,6 @@ logger = logging.getLogger(__name__)
 
 MOST_ROUNDS = 3
 """How often tracks whose rows never came are given to the cluster anew."""
-EXIT_GRACE_S = 10.0
-"""How long Ray may take to end after the last commit of a stopped job; then the process ends."""
-EXIT_INTERRUPTED = 75
-
 OnProgress = Callable[[JobProgress], None]
 
 
@@ -60,7 +56,11 @@ class JobRequest:
 
 @dataclass(frozen=True)
 class JobReport:
-    """How a job ended: ``done``, ``stopped`` by a limit, or ``interrupted`` by a signal."""
+    """How a job ended: ``done``, ``stopped`` by a limit, or ``interrupted`` by a signal.
+
+    After an interruption Ray has not been shut down: there is no time for it, and the process is
+    expected to end.
+    """
 
     state: str
     reason: str | None
@@ -83,7 +83,7 @@ def run_job(
 
     Raises:
         ConfigError: a setting, the manifest or the model is wrong; nothing was started.
-        LeaseHeldError: another job works on this output.
+        LeaseHeldError: another job works on this output, or took it over in the middle.
         LedgerError: a commit is impossible or in doubt.
         ClusterError: the cluster gave up.
         StoreError: the output cannot be reached.
@@ -95,16 +95,18 @@ def run_job(
     probe(store)
     run_id = open_run(store, identity, {"code_version": __version__})
     holder = Holder.of_this_process()
-    with stop.on_signals(), _leased(store, holder, config) as lease:
+    with _leased(store, holder, config) as lease:
         ledger = Ledger(store, holder.job)
         state = ledger.load()
         if request.recheck_sources:
-            state = _without_changed(ledger, state, config)
+            state = _without_changed(ledger, state, manifest, config)
         plan = plan_job(manifest, state, retry_rejected=request.retry_rejected, limit=request.limit)
         progress = JobProgress(request.manifest_uri, run_id, holder.job, plan)
         run = _Run(request, store, stop, Committer(ledger, config.ledger, progress), progress)
         run.worker = worker
-        return run.to_the_end(lease, on_progress)
+        # Until here a signal ends the job at once: nothing has to be committed.
+        with stop.on_signals():
+            return run.to_the_end(lease, on_progress)
 
 
 class _Run:
@@ -145,7 +147,11 @@ class _Run:
 
     def _work(self) -> None:
         try:
-            with cluster(self._request.address, self._config.workers) as pool:
+            with cluster(
+                self._request.address,
+                self._config.workers,
+                is_leaving=lambda: self._stop.by_signal,
+            ) as pool:
                 self._stop.claim_signals()
                 self._in_cluster(pool)
         except SystemExit:
@@ -160,15 +166,6 @@ class _Run:
         finally:
             # Rows that reached the driver are paid for, whatever ended the work.
             self._committer.commit()
-        if self._stop.by_signal:
-            self._leave_in_time()
-
-    def _leave_in_time(self) -> None:
-        """Say and release everything before Ray is ended, which may take longer than there is."""
-        self._say(self._end_state())
-        if self._lease is not None:
-            self._lease.release()
-        _end_soon(EXIT_GRACE_S)
 
     def _rounds(self, pool: WorkerPool) -> None:
         from latentsep.pipeline.graph import start_counter
@@ -188,12 +185,11 @@ class _Run:
         from latentsep.pipeline.graph import outcome_blocks
 
         spec = _worker_spec(self._request, self._progress.run_id, pool)
-        for outcomes in ticking(outcome_blocks(todo, self.worker, spec, pool, self._starts_name)):
+        blocks = outcome_blocks(todo, self.worker, spec, pool, self._starts_name)
+        for outcomes in ticking(blocks, is_enough=lambda: self._stop.is_set):
             if outcomes is not None:
                 self._committer.add(outcomes)
             self._look_up()
-            if self._stop.is_set:
-                return
 
     def _look_up(self) -> None:
         """Between two batches: commit in time, tell, and see whether to go on."""
@@ -201,10 +197,17 @@ class _Run:
             self._committer.commit()
             self._say("running")
         self._on_progress(self._progress)
-        if self._lease is not None and self._lease.lost.is_set():
-            self._stop.ask("the lease was lost: another job may work on this output")
+        if self._has_lost_lease:
+            raise LeaseHeldError(
+                f"{self._store.uri}: the lease was lost in the middle: another job may have taken "
+                "it; what was finished is committed, `latentsep status` tells who works on it"
+            )
         if reason := limit_reached(self._config, self._progress):
             self._stop.ask(reason)
+
+    @property
+    def _has_lost_lease(self) -> bool:
+        return self._lease is not None and self._lease.lost.is_set()
 
     def _end_state(self) -> str:
         if not self._stop.is_set:
@@ -213,6 +216,8 @@ class _Run:
 
     def _say(self, state: str) -> None:
         """Write status.json; the ledger does not depend on it, so trouble is only logged."""
+        if self._has_lost_lease:
+            return  # It is the other job's.
         try:
             self._store.write(STATUS_KEY, self._progress.json(state, self._stop.reason))
         except StoreError as error:
@@ -220,10 +225,18 @@ class _Run:
 
 
 def _manifest(request: JobRequest) -> pa.Table:
-    """The manifest of a file, or one made of all audio below a prefix."""
-    if is_manifest(request.manifest_uri):
-        return read_manifest(request.manifest_uri, request.config.storage)
-    return build_manifest(request.manifest_uri, request.config.storage, lambda done: None)
+    """The manifest of a file, or one made of all audio below a prefix.
+
+    Raises:
+        ManifestError: it cannot be read, has problems, or there is no audio below the prefix.
+    """
+    uri, settings = request.manifest_uri, request.config.storage
+    if is_manifest(uri):
+        return read_manifest(uri, settings)
+    manifest = build_manifest(uri, settings, lambda done: None)
+    if problems := check_manifest(manifest):
+        raise problems_error(f"the manifest made of {uri}", problems, "latentsep manifest build")
+    return manifest
 
 
 @contextmanager
@@ -248,8 +261,13 @@ def _worker_spec(request: JobRequest, run_id: str, pool: WorkerPool) -> WorkerSp
     )
 
 
-def _without_changed(ledger: Ledger, state: LedgerState, config: JobConfig) -> LedgerState:
-    changed = changed_sources(state.finished, config.storage, lambda done: None)
+def _without_changed(
+    ledger: Ledger, state: LedgerState, manifest: pa.Table, config: JobConfig
+) -> LedgerState:
+    """Withdraw what this job will do again: results of tracks of other manifests stay."""
+    wanted = manifest.column("track_id").combine_chunks()
+    own = state.finished.filter(pc.is_in(state.finished.column("track_id"), value_set=wanted))
+    changed = changed_sources(own, config.storage, lambda done: None)
     ids = [source.track_id for source in changed if not source.is_missing]
     if not ids:
         return state
@@ -268,20 +286,3 @@ def _lost(todo: pa.Table, run_id: str) -> pa.Table:
         for row in manifest_rows(todo)
     ]
     return outcome_table(todo, outcomes)
-
-
-def _end_soon(grace_s: float) -> None:
-    """End the process if Ray has not ended by then: a stop has 20 s, and all is saved."""
-
-    def end() -> None:
-        with suppress(OSError):
-            os.write(
-                2,
-                b"Interrupted; what was finished is committed; run the same command again to go on."
-                b" (Ray did not end in time.)\n",
-            )
-        os._exit(EXIT_INTERRUPTED)
-
-    timer = threading.Timer(grace_s, end)
-    timer.daemon = True
-    timer.start()

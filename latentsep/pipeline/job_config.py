@@ -44,7 +44,8 @@ class WorkerConfig(Frozen):
         3, description="a track that was started so often and never finished is rejected"
     )
     no_progress_timeout_s: PositiveFloat = Field(
-        7200.0, description="the cluster gives up if no block ends for so long"
+        7200.0,
+        description="the cluster gives up if no block ends for so long, or for what one plays",
     )
     decode_timeout_s: PositiveFloat = Field(
         60.0, description="a decoder that gives nothing for so long is ended, its track rejected"

@@ -36,6 +36,7 @@ class JobProgress:
     device: str | None = None
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _committed: tuple[int, int, float] = (0, 0, 0.0)
     _began_s: float = field(default_factory=time.monotonic)
     _working_since_s: float | None = None
 
@@ -48,6 +49,16 @@ class JobProgress:
         if results.num_rows:
             self.audio_done_s += pc.sum(results.column("duration_s")).as_py()
             self.device = results.column("device")[0].as_py()
+
+    def mark_committed(self) -> None:
+        """All rows that reached the driver are in the ledger."""
+        self._committed = self.finished, self.rejected, self.audio_done_s
+
+    @property
+    def committed_text(self) -> str:
+        """What this job has in the ledger, for people."""
+        finished, rejected, _ = self._committed
+        return f"at least {finished} results and {rejected} rejects of this job are committed"
 
     def workers_started(self, pool: WorkerPool) -> None:
         """From here on time counts for the speed."""
@@ -81,7 +92,8 @@ class JobProgress:
         return left * self.working_s / self.tried if self.tried else None
 
     def document(self, state: str, reason: str | None) -> dict[str, Any]:
-        """What status.json says."""
+        """What status.json says; of this job's rows only those that are in the ledger."""
+        finished, rejected, audio_done_s = self._committed
         return {
             "state": state,
             "reason": reason,
@@ -94,9 +106,9 @@ class JobProgress:
             "audio_s": None if self.plan.unknown_durations else self.plan.audio_s,
             "planned": self.plan.todo.num_rows,
             "finished_before": self.plan.finished,
-            "finished": self.finished,
-            "rejected": self.rejected,
-            "audio_done_s": self.audio_done_s,
+            "finished": finished,
+            "rejected": rejected,
+            "audio_done_s": audio_done_s,
             "realtime_factor": self.realtime_factor,
             "eta_s": self.eta_s if state == "running" else None,
             "workers": self.pool.workers if self.pool else None,

@@ -68,8 +68,11 @@ def separate_or_reject(
         message = _named(source, str(error))
         return Reject(source, stage(), type(error).__name__, message, retryable)
     except Exception as error:
-        logger.debug("source=%s failed", source, exc_info=True)
-        message = f"{source}: unexpected {type(error).__name__}: {error}; -v shows where"
+        level, shows = (
+            (logging.DEBUG, "-v") if stage is None else (logging.WARNING, "the worker's log")
+        )
+        logger.log(level, "event=track_failed source=%s", source, exc_info=True)
+        message = f"{source}: unexpected {type(error).__name__}: {error}; {shows} shows where"
         where = "separate" if stage is None else stage()
         # Whether it is the track's fault is not known, so a later run tries again.
         return Reject(source, where, type(error).__name__, message, retryable=True)

@@ -1,7 +1,6 @@
 """Ends a job on request: Ctrl-C, SIGTERM, a limit that was reached."""
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -15,27 +14,20 @@ class StopRequest:
     Attributes:
         reason: for people; None while nobody wants to stop.
         by_signal: the request came from outside.
+        is_set: whether the job should stop.
     """
 
     def __init__(self) -> None:
         self.reason: str | None = None
         self.by_signal = False
-        self._event = threading.Event()
-
-    @property
-    def is_set(self) -> bool:
-        """Whether the job should stop."""
-        return self._event.is_set()
+        # No Event: its lock, held by the code that a signal interrupts, would hold the handler.
+        self.is_set = False
 
     def ask(self, reason: str, *, by_signal: bool = False) -> None:
         """Stop the job; the first reason stays."""
         if not self.is_set:
             self.reason, self.by_signal = reason, by_signal
-            self._event.set()
-
-    def wait(self, timeout_s: float) -> bool:
-        """Sleep until the request or the timeout; whether it came."""
-        return self._event.wait(timeout_s)
+            self.is_set = True
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:

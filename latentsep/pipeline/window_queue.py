@@ -125,7 +125,7 @@ class WindowQueue(Generic[Item, Outcome]):
         return full or self._producers == 0 or self._closed
 
     def _run(self, batch: "list[tuple[Item, Future[Outcome]]]") -> None:
-        done = self._device.submit(self._work.run, [item for item, _ in batch])
+        done = self._device.submit(self._outcomes, [item for item, _ in batch])
         error = done.exception()
         if error is not None:
             for _, future in batch:
@@ -133,3 +133,10 @@ class WindowQueue(Generic[Item, Outcome]):
             return
         for (_, future), outcome in zip(batch, done.result(), strict=True):
             future.set_result(outcome)
+
+    def _outcomes(self, items: list[Item]) -> list[Outcome]:
+        outcomes = self._work.run(items)
+        if len(outcomes) != len(items):
+            # Raised here it reaches the producers; in the serving thread it would end the queue.
+            raise ValueError(f"a batch of {len(items)} gave {len(outcomes)} outcomes")
+        return outcomes

@@ -1,17 +1,11 @@
 """One separator worker: blocks of the manifest in, blocks of outcomes out. Without Ray."""
 
 import logging
-import os
-import shutil
 import socket
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-import psutil
 import pyarrow as pa
 import torch
 
@@ -26,13 +20,12 @@ from latentsep.pipeline.solo import SoloGate
 from latentsep.pipeline.starts import StartCounter, Starts
 from latentsep.pipeline.store import OutputOptions
 from latentsep.pipeline.window_queue import WindowQueue
-from latentsep.separation.batching import separate_within_memory
+from latentsep.pipeline.window_work import WindowWork
+from latentsep.pipeline.work_folder import WorkFolder
 from latentsep.separation.separator import Separator
-from latentsep.separation.windows import Window, WindowVocals
 from latentsep.storage import open_store
 
 logger = logging.getLogger(__name__)
-WORK_PREFIX = "latentsep-work-"
 
 
 @dataclass(frozen=True)
@@ -62,9 +55,9 @@ class SeparatorWorker:
         self._spec = spec
         self._starts = starts_of()
         self._gate = SoloGate()
-        self._folder = _work_folder(spec.config.workers.work_folder)
+        self._folder = WorkFolder(spec.config.workers.work_folder)
         separator = _separator(spec)
-        self.queue = WindowQueue(_WindowWork(separator))
+        self.queue = WindowQueue(WindowWork(separator))
         self._tracks = CatalogueTracks(
             separator,
             self.queue,
@@ -74,7 +67,7 @@ class SeparatorWorker:
             places=TrackPlaces(
                 out=open_store(spec.out_uri, spec.config.storage),
                 sources=spec.config.storage,
-                work_folder=self._folder,
+                work_folder=self._folder.path,
             ),
             limits=DecodeLimits(no_progress_timeout_s=spec.config.workers.decode_timeout_s),
             windows_ahead=max(2, -(-2 * separator.windows_per_call // spec.tracks_in_flight)),
@@ -95,7 +88,7 @@ class SeparatorWorker:
         self._threads.shutdown()
         self._tracks.close()
         self.queue.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
 
     def _one(self, track: ManifestRow, starts: int) -> Outcome:
         if starts >= self._spec.config.workers.max_starts:
@@ -113,22 +106,6 @@ class SeparatorWorker:
         )
         reject = reject_of(track.uri, error)
         return Outcome(reject=reject_row(track, reject, self._spec.run_id, attempt=""))
-
-
-class _WindowWork:
-    """The queue's work: one batch through the network."""
-
-    def __init__(self, separator: Separator) -> None:
-        self._separator = separator
-
-    @property
-    def batch_items(self) -> int:
-        """Windows of one call; fewer after the device ran out of memory."""
-        return self._separator.windows_per_call
-
-    def run(self, items: list[Window]) -> list[WindowVocals]:
-        """Separate them."""
-        return separate_within_memory(self._separator, items)
 
 
 def _separator(spec: WorkerSpec) -> Separator:
@@ -155,23 +132,3 @@ def _model_columns(spec: WorkerSpec, separator: Separator) -> Row:
         "seed": spec.config.separation.seed,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
     }
-
-
-def _work_folder(parent: Path) -> Path:
-    """A folder of this process; what killed workers left beside it is removed.
-
-    Raises:
-        ConfigError: it cannot be made.
-    """
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        for left in parent.glob(f"{WORK_PREFIX}*"):
-            process_id = left.name.removeprefix(WORK_PREFIX).partition("-")[0]
-            if process_id.isdecimal() and not psutil.pid_exists(int(process_id)):
-                with suppress(OSError):
-                    shutil.rmtree(left)
-        return Path(tempfile.mkdtemp(prefix=f"{WORK_PREFIX}{os.getpid()}-", dir=parent))
-    except OSError as error:
-        raise ConfigError(
-            f"workers.work_folder {parent} cannot be written: {error.strerror}; give another"
-        ) from error

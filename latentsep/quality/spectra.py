@@ -80,11 +80,11 @@ def hann(spectra: Spectra) -> Spectra:
     are left out.
     """
     # As pairs of floats: numpy's loops over complex numbers take twice as long.
-    pairs = spectra.view(np.float32)
+    pairs = spectra.view(spectra.real.dtype)
     twice = 2 * pairs[..., 2:-2]
     twice -= pairs[..., :-4]
     twice -= pairs[..., 4:]
-    return twice.view(np.complex64)
+    return twice.view(spectra.dtype)
 
 
 def hann_noise_power(hop_samples: int) -> float:

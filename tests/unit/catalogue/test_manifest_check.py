@@ -102,6 +102,20 @@ def test_names_of_result_columns_are_taken(name):
     assert problem.startswith("column")
 
 
+def test_columns_that_the_results_cannot_hold_are_refused():
+    empty = pa.array([{}, None], pa.struct([]))
+    table = table_of(["a", "b"], mood=empty, tags=pa.array([[{}], []], pa.list_(pa.struct([]))))
+    assert check_manifest(table) == [
+        "column 'mood' has the type struct<>, which Parquet cannot hold; leave it out",
+        "column 'tags' has the type list<item: struct<>>, which Parquet cannot hold; leave it out",
+    ]
+
+
+def test_nested_columns_that_the_results_can_hold_are_fine():
+    nested = pa.array([[{"name": "x"}], None])
+    assert check_manifest(table_of(["a", "b"], artists=nested, nothing=pa.nulls(2))) == []
+
+
 def test_all_problems_come_at_once_in_the_order_of_the_rows():
     table = table_of(
         ["b", "a/b", "b"], ["s3://music/x", "gs://x/y", None], [1.0, -1.0, None], seed=[1, 2, 3]

@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from latentsep.catalogue.manifest import read_manifest
-from latentsep.cli import manifest as manifest_command
+from latentsep.cli import counting
 from latentsep.storage import StoreSettings
 
 
@@ -43,7 +43,7 @@ def test_a_name_that_no_job_can_use_is_told(run, folder, tmp_path):
 
 
 def test_progress_goes_to_stderr(run, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(manifest_command, "LINE_EVERY_S", 0.0)
+    monkeypatch.setattr(counting, "LINE_EVERY_S", 0.0)
     _, told, errors = run("manifest", "build", folder, "-o", tmp_path / "m.parquet")
     assert "3 audio files" in errors
     assert "audio files" not in told

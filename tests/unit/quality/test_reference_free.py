@@ -9,7 +9,7 @@ from scipy.signal import firwin, oaconvolve
 from latentsep.audio.loudness import LoudnessMeter
 from latentsep.catalogue.schema import RESULT_COLUMNS
 from latentsep.quality.hops import HopCutter
-from latentsep.quality.reference_free import QualityMeasures, QualityMeter
+from latentsep.quality.reference_free import BLEED_FLOOR_DB, QualityMeasures, QualityMeter
 
 RATE_HZ = 44_100
 RATES_HZ = [8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000, 96_000, 192_000]
@@ -204,6 +204,26 @@ def test_bleed_rises_with_what_leaks():
     assert bleed == sorted(set(bleed))
 
 
+def test_stems_that_share_nothing_have_the_floor():
+    noise, silence = _noise(15, 1.0), np.zeros((2, RATE_HZ), np.float32)
+    vocals = np.concatenate([noise, silence], axis=1)
+    accompaniment = np.concatenate([silence, noise], axis=1)
+    assert _measures(vocals, accompaniment).bleed_db == BLEED_FLOOR_DB
+
+
+def test_no_overlap_lies_below_the_floor():
+    # Tones on bins of the hops: what they share is rounding alone.
+    assert _measures(_tone(12_000, 2.0), _tone(100, 2.0)).bleed_db == BLEED_FLOOR_DB
+
+
+@pytest.mark.parametrize("sides", [(1, -1), (1, 1), (1, 0), (1, 0.3)])
+def test_the_overlap_does_not_depend_on_the_place_in_the_stereo_image(sides):
+    pan = np.array(sides, np.float32)[:, None]
+    vocals, accompaniment = _music(16, 2.0)[:1], _music(17, 2.0)[:1]
+    found = _measures(pan * vocals, pan * accompaniment).bleed_db
+    assert found == pytest.approx(_measures(vocals, accompaniment).bleed_db, abs=0.01)
+
+
 def test_a_silent_stem_has_no_bleed():
     noise = _noise(9, 1.0)
     assert _measures(noise, 0 * noise).bleed_db is None
@@ -231,6 +251,27 @@ def test_the_dither_of_16_bits_is_no_band():
     dither = np.random.default_rng(13).triangular(-1, 0, 1, low.shape)
     coded = (np.rint(low * 2**15 + dither) / 2**15).astype(np.float32)
     assert _measures(coded, 0 * coded).bandwidth_hz < 16_300
+
+
+@pytest.mark.parametrize("rate_hz", [44_100, 96_000])
+@pytest.mark.parametrize("level_db", [-20, -40])
+@pytest.mark.parametrize("dither_steps", [0, 1])
+def test_rounding_to_16_bits_above_flat_noise_is_no_band(rate_hz, level_db, dither_steps):
+    noise = _noise(18, 4.0, rate_hz=rate_hz)
+    low_pass = firwin(6_001, 8_000, fs=rate_hz, window=("kaiser", 14))  # 140 dB
+    low = oaconvolve(noise, low_pass[None], mode="same", axes=1)
+    low *= 10 ** (level_db / 20) / np.std(low)
+    dither = dither_steps * np.random.default_rng(19).triangular(-1, 0, 1, low.shape)
+    coded = (np.rint(low * 2**15 + dither) / 2**15).astype(np.float32)
+    assert _measures(coded, 0 * coded, rate_hz).bandwidth_hz == pytest.approx(8_000, abs=200)
+
+
+def test_a_mixture_quieter_than_dither_on_the_whole_has_no_bandwidth():
+    blip = np.zeros((1, 8_000 * 600), np.float32)
+    blip[:, :800] = _noise(20, 0.1, -59.0, 1, 8_000)
+    measures = _measures(blip, 0 * blip, 8_000)
+    assert measures.silence_ratio < 1
+    assert measures.bandwidth_hz is None
 
 
 def test_channels_that_cancel_keep_their_bandwidth():

@@ -288,13 +288,6 @@ def test_on_a_cpu_chunks_go_one_by_one():
     assert Separator(tiny_model(), SeparationOptions(device="cpu")).batch_chunks == 1
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_a_gpu_the_batch_is_found_and_runs():
-    separator = Separator(tiny_model(), SeparationOptions(device="cuda"))
-    assert separator.batch_chunks in {1, 2, 4, 8, 16, 32, 64}
-    assert separator.separate(noise_waveform(0, 500), RATE_HZ).vocals.shape == (2, 500)
-
-
 def test_bfloat16_stays_near_float32():
     track = noise_waveform(14, 4_000)
     exact = _separator().separate(track, RATE_HZ).vocals

@@ -163,6 +163,8 @@ class Handler(BaseHTTPRequestHandler):
         if data is None:
             return _error(404, "NoSuchKey")
         etag = self._server.etags.get(key) or _etag(data)
+        if self.headers.get("If-Match", etag) != etag:
+            return _error(412, "PreconditionFailed")
         headers = {"ETag": f'"{etag}"', "Last-Modified": formatdate(usegmt=True)}
         if wanted := self.headers.get("Range"):
             first, last = (int(number) for number in wanted.removeprefix("bytes=").split("-"))

@@ -1,0 +1,58 @@
+"""A job with a worker that some tracks kill: ``python deadly_job.py MANIFEST OUT CONFIG``.
+
+Tracks named ``kills-...`` end it by SIGSEGV each time, tracks named ``once-...`` by an exit the
+first time. The file ``deaths`` in the work folder gets a line for each. Prints the state in which
+the job ended.
+"""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from latentsep.pipeline.catalogue_track import CatalogueTracks
+from latentsep.pipeline.job import JobRequest, run_job
+from latentsep.pipeline.job_config import read_job_config
+from latentsep.pipeline.stop import StopRequest
+from latentsep.pipeline.worker import SeparatorWorker
+
+
+class DeadlyWorker(SeparatorWorker):
+    """Dies in the middle of some tracks, as by a fault in native code."""
+
+    def __init__(self, spec, *arguments, **settings):
+        super().__init__(spec, *arguments, **settings)
+        self._tracks.__class__ = DeadlyTracks
+        self._tracks.deaths = spec.config.workers.work_folder / "deaths"
+
+
+class DeadlyTracks(CatalogueTracks):
+    def separate(self, track):
+        kind = track.track_id.partition("-")[0]
+        if kind == "kills":
+            self._note(track)
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if kind == "once" and track.track_id not in self._deaths_so_far():
+            self._note(track)
+            os._exit(1)
+        return super().separate(track)
+
+    def _deaths_so_far(self):
+        return self.deaths.read_text().splitlines() if self.deaths.exists() else []
+
+    def _note(self, track):
+        time.sleep(0.05)  # in the middle, not at the start
+        with self.deaths.open("a") as file:
+            file.write(f"{track.track_id}\n")
+
+
+def main():
+    manifest, out, config = sys.argv[1:]
+    request = JobRequest(manifest, out, read_job_config(Path(config)))
+    report = run_job(request, StopRequest(), lambda progress: None, DeadlyWorker)
+    sys.stdout.write(report.state)
+
+
+if __name__ == "__main__":
+    main()
