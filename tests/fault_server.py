@@ -224,6 +224,9 @@ class Handler(BaseHTTPRequestHandler):
 class _Nothing:
     closed = True
 
+    def flush(self):
+        pass
+
     def close(self):
         pass
 

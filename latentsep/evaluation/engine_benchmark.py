@@ -14,6 +14,7 @@ from latentsep.catalogue.ledger import Ledger
 from latentsep.catalogue.manifest import read_manifest
 from latentsep.catalogue.plan import plan_job
 from latentsep.catalogue.schema import RESULT
+from latentsep.pipeline.engine import RayEngine
 from latentsep.pipeline.job import JobRequest, run_job
 from latentsep.pipeline.job_config import JobConfig
 from latentsep.pipeline.job_status import JobProgress
@@ -74,7 +75,7 @@ def measure_engine(tracks: int, config: JobConfig) -> EngineReport:
         watch = _Watch()
         request = JobRequest(str(manifest), str(folder / "out"), config)
         began_s = time.perf_counter()
-        run_job(request, StopRequest(), watch, StubWorker)
+        run_job(request, StopRequest(), watch, RayEngine(None, config.workers, StubWorker))
         whole_s = time.perf_counter() - began_s
         resume_s = _time_resume(manifest, folder / "out")
         rows_s = watch.last_s - watch.first_s

@@ -20,8 +20,9 @@ from latentsep.catalogue.run_identity import open_run
 from latentsep.errors import LeaseHeldError, StoreError, WorkerLostError
 from latentsep.models.folder import find_model, read_model_file
 from latentsep.pipeline.catalogue_track import reject_row
-from latentsep.pipeline.cluster import WorkerPool, cluster
+from latentsep.pipeline.cluster import WorkerPool
 from latentsep.pipeline.committer import Committer
+from latentsep.pipeline.engine import Engine, RayEngine
 from latentsep.pipeline.identity import identity_of
 from latentsep.pipeline.job_config import JobConfig
 from latentsep.pipeline.job_status import JobProgress
@@ -30,7 +31,7 @@ from latentsep.pipeline.rejects import reject_of
 from latentsep.pipeline.rows import Outcome, manifest_rows, outcome_table
 from latentsep.pipeline.stop import StopRequest
 from latentsep.pipeline.stream import ticking
-from latentsep.pipeline.worker import SeparatorWorker, WorkerSpec
+from latentsep.pipeline.worker import WorkerSpec
 from latentsep.storage import Store, open_store, probe
 from latentsep.version import __version__
 
@@ -71,7 +72,7 @@ def run_job(
     request: JobRequest,
     stop: StopRequest,
     on_progress: OnProgress,
-    worker: type[SeparatorWorker] = SeparatorWorker,
+    engine: Engine | None = None,
 ) -> JobReport:
     """Run a job to its end; run it again and it goes on where it was.
 
@@ -79,7 +80,7 @@ def run_job(
         request: what to do.
         stop: asks the job to end early, committed.
         on_progress: told about twice a second, from this thread.
-        worker: does the blocks; another one where the engine alone is to be measured.
+        engine: does the blocks; Ray at the request's address by default.
 
     Raises:
         ConfigError: a setting, the manifest or the model is wrong; nothing was started.
@@ -103,16 +104,14 @@ def run_job(
         plan = plan_job(manifest, state, retry_rejected=request.retry_rejected, limit=request.limit)
         progress = JobProgress(request.manifest_uri, run_id, holder.job, plan)
         run = _Run(request, store, stop, Committer(ledger, config.ledger, progress), progress)
-        run.worker = worker
         # Until here a signal ends the job at once: nothing has to be committed.
         with stop.on_signals():
-            return run.to_the_end(lease, on_progress)
+            used = engine or RayEngine(request.address, config.workers)
+            return run.to_the_end(used, lease, on_progress)
 
 
 class _Run:
     """One job between its plan and its report."""
-
-    worker: type[SeparatorWorker] = SeparatorWorker
 
     def __init__(
         self,
@@ -130,62 +129,50 @@ class _Run:
         self._committer = committer
         self._lease: Lease | None = None
         self._on_progress: OnProgress = lambda progress: None
-        self._starts_name = f"latentsep-starts-{progress.job}"
 
-    def to_the_end(self, lease: Lease | None, on_progress: OnProgress) -> JobReport:
+    def to_the_end(self, engine: Engine, lease: Lease | None, on_progress: OnProgress) -> JobReport:
         """Work, commit, and say how it ended, in this order whatever happens."""
         self._lease, self._on_progress = lease, on_progress
         state = "failed"
         try:
             self._say("running")
             if self._progress.plan.todo.num_rows:
-                self._work()
+                self._work(engine)
             state = self._end_state()
         finally:
             self._say(state)
         return JobReport(state, self._stop.reason, self._progress)
 
-    def _work(self) -> None:
+    def _work(self, engine: Engine) -> None:
         try:
-            with cluster(
-                self._request.address,
-                self._config.workers,
-                is_leaving=lambda: self._stop.by_signal,
-            ) as pool:
+            with engine.opened(lambda: self._stop.by_signal) as pool:
                 self._stop.claim_signals()
-                self._in_cluster(pool)
+                self._in_cluster(engine, pool)
         except SystemExit:
             # A SIGTERM that came while Ray's own handler was in place, in ray.init.
             self._stop.ask("got SIGTERM", by_signal=True)
 
-    def _in_cluster(self, pool: WorkerPool) -> None:
+    def _in_cluster(self, engine: Engine, pool: WorkerPool) -> None:
         self._progress.workers_started(pool)
         try:
             if not self._stop.is_set:
-                self._rounds(pool)
+                self._rounds(engine, pool)
         finally:
             # Rows that reached the driver are paid for, whatever ended the work.
             self._committer.commit()
 
-    def _rounds(self, pool: WorkerPool) -> None:
-        from latentsep.pipeline.graph import start_counter
-
-        counter = start_counter(self._starts_name)  # lives as long as this handle
+    def _rounds(self, engine: Engine, pool: WorkerPool) -> None:
         todo = self._progress.plan.todo
+        spec = _worker_spec(self._request, self._progress.run_id, pool)
         for _ in range(MOST_ROUNDS):
-            self._round(todo, pool)
+            self._round(engine.outcomes(todo, spec, pool))
             todo = self._committer.missing(todo)
             if self._stop.is_set or not todo.num_rows:
                 return
             logger.warning("event=rows_missing tracks=%d: given out again", todo.num_rows)
         self._committer.add(_lost(todo, self._progress.run_id))
-        del counter
 
-    def _round(self, todo: pa.Table, pool: WorkerPool) -> None:
-        from latentsep.pipeline.graph import outcome_blocks
-
-        spec = _worker_spec(self._request, self._progress.run_id, pool)
-        blocks = outcome_blocks(todo, self.worker, spec, pool, self._starts_name)
+    def _round(self, blocks: Iterator[pa.Table]) -> None:
         for outcomes in ticking(blocks, is_enough=lambda: self._stop.is_set):
             if outcomes is not None:
                 self._committer.add(outcomes)

@@ -1,17 +1,18 @@
 """A job with a worker that some tracks kill: ``python deadly_job.py MANIFEST OUT CONFIG``.
 
-Tracks named ``kills-...`` end it by SIGSEGV each time, tracks named ``once-...`` by an exit the
-first time. The file ``deaths`` in the work folder gets a line for each. Prints the state in which
-the job ended.
+Tracks named ``kills-...`` end it by a bad address each time, tracks named ``once-...`` by an exit
+the first time. The file ``deaths`` in the work folder gets a line for each. Prints the state in
+which the job ended.
 """
 
+import ctypes
 import os
-import signal
 import sys
 import time
 from pathlib import Path
 
 from latentsep.pipeline.catalogue_track import CatalogueTracks
+from latentsep.pipeline.engine import RayEngine
 from latentsep.pipeline.job import JobRequest, run_job
 from latentsep.pipeline.job_config import read_job_config
 from latentsep.pipeline.stop import StopRequest
@@ -32,7 +33,7 @@ class DeadlyTracks(CatalogueTracks):
         kind = track.track_id.partition("-")[0]
         if kind == "kills":
             self._note(track)
-            os.kill(os.getpid(), signal.SIGSEGV)
+            ctypes.string_at(0)
         if kind == "once" and track.track_id not in self._deaths_so_far():
             self._note(track)
             os._exit(1)
@@ -50,7 +51,8 @@ class DeadlyTracks(CatalogueTracks):
 def main():
     manifest, out, config = sys.argv[1:]
     request = JobRequest(manifest, out, read_job_config(Path(config)))
-    report = run_job(request, StopRequest(), lambda progress: None, DeadlyWorker)
+    engine = RayEngine(None, request.config.workers, DeadlyWorker)
+    report = run_job(request, StopRequest(), lambda progress: None, engine)
     sys.stdout.write(report.state)
 
 

@@ -3,6 +3,7 @@ from outcome_rows import manifest, outcomes
 
 from latentsep.catalogue.ledger import Ledger
 from latentsep.catalogue.plan import plan_job
+from latentsep.errors import LedgerError
 from latentsep.pipeline.committer import Committer
 from latentsep.pipeline.job_config import LedgerConfig
 from latentsep.pipeline.job_status import JobProgress
@@ -64,3 +65,18 @@ def test_blocks_with_other_further_columns_share_a_part(job):
     committer.add(outcomes(["b"]))
     assert committer.commit().results == 2
     assert Ledger(store, "reader").load().finished.num_rows == 2
+
+
+def test_only_what_is_committed_is_told(job):
+    committer, progress, store = job(["a", "b", "c"])
+    committer.add(outcomes(["a", "b"], ["b"]))
+    assert progress.document("running", None)["finished"] == 0
+    committer.commit()
+    assert progress.document("running", None)["finished"] == 1
+    (store.root / "results").rename(store.root / "elsewhere")
+    (store.root / "results").touch()
+    committer.add(outcomes(["c"]))
+    with pytest.raises(LedgerError, match=r"at least 1 results and 1 rejects of this job are comm"):
+        committer.commit()
+    document = progress.document("failed", None)
+    assert (document["finished"], document["rejected"], document["audio_done_s"]) == (1, 1, 60.0)

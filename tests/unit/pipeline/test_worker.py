@@ -20,7 +20,6 @@ from latentsep.errors import ConfigError
 from latentsep.models.folder import load_model
 from latentsep.pipeline.rows import split_outcomes
 from latentsep.pipeline.starts import StartCounter
-from latentsep.pipeline.work_folder import WORK_PREFIX, WorkFolder
 from latentsep.pipeline.worker import SeparatorWorker
 from latentsep.separation.separator import Separator
 from latentsep.storage import open_store
@@ -169,7 +168,7 @@ def test_a_decoder_that_hangs_is_killed_after_its_timeout(make_worker, write_noi
         "hangs": write_noise("hangs.wav", 200.0, 48_000),
         "other": write_noise("other.wav"),
     }
-    worker = make_worker(decode_timeout_s=0.3)
+    worker = make_worker(decode_timeout_s=4.0)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(worker, block_of(uris))
         child = decoder_of(uris["hangs"])
@@ -178,7 +177,7 @@ def test_a_decoder_that_hangs_is_killed_after_its_timeout(make_worker, write_noi
     assert list(results) == ["other"]
     (reject,) = rejects.values()
     assert (reject["error_class"], reject["stage"]) == ("DecoderTimeoutError", "load")
-    assert "0.3 s without a byte" in reject["message"]
+    assert "4.0 s without a byte" in reject["message"]
     assert reject["retryable"]
     assert not psutil.pid_exists(child.pid)
 
@@ -400,16 +399,11 @@ def test_an_empty_block_gives_no_rows(make_worker):
     assert rows_of(make_worker()(block_of({}))) == ({}, {})
 
 
-def test_what_killed_workers_left_is_removed_and_what_is_ours_goes_with_us(tmp_path, tiny_folder):
-    work = tmp_path / "work"
-    left, foreign = work / f"{WORK_PREFIX}{2**22 + 1}-abc", work / f"{WORK_PREFIX}mine"
-    alive = WorkFolder(work)
-    for folder in (left / "track-x", foreign):
-        folder.mkdir(parents=True)
-    worker = SeparatorWorker(worker_spec(tiny_folder, tmp_path / "out", work))
-    assert not left.exists()
+def test_a_closed_worker_leaves_nothing_in_its_work_folder(make_worker, write_noise, tmp_path):
+    worker = make_worker()
+    worker(block_of({"song": write_noise("song.wav")}))
     worker.close()
-    assert sorted(work.iterdir()) == sorted([foreign, alive.path])
+    assert list((tmp_path / "work").iterdir()) == []
 
 
 def test_a_work_folder_that_cannot_be_made_is_a_wrong_setting(tmp_path, tiny_folder):
