@@ -54,22 +54,30 @@ class MdctCodec(nn.Module):
         Frame ``f`` is centred on the border between hop ``f - 1`` and hop ``f``.
         """
         check_waveform(self, waveform)
-        mid_side = _rotate(waveform)
-        padded = nn.functional.pad(mid_side, (self.hop_samples, self.hop_samples))
-        frames = padded.unfold(2, 2 * self.hop_samples, self.hop_samples)
-        mid = frames[:, 0] @ self.basis
-        side = frames[:, 1] @ self.basis[:, : self.side_bins]
-        return torch.cat([mid, side], dim=2).transpose(1, 2)
+        return torch.stack([self._encode_item(item) for item in _rotate(waveform)])
 
     def decode(self, latents: Tensor) -> Tensor:
         """``[item, mid_bins + side_bins, hops + 1]`` -> ``[item, 2, hops * hop]``."""
         check_latents(self, latents)
-        spectra = latents.transpose(1, 2)
-        mid = spectra[:, :, : self.mid_bins] @ self.basis.T
-        side = spectra[:, :, self.mid_bins :] @ self.basis[:, : self.side_bins].T
-        frames = torch.stack([mid, side], dim=1)
-        hops = frames[:, :, :-1, self.hop_samples :] + frames[:, :, 1:, : self.hop_samples]
-        return _rotate(hops.flatten(2))
+        return _rotate(torch.stack([self._decode_item(item) for item in latents]))
+
+    # One item at a time: matrix products of other sizes may take another kernel, whose sums differ
+    # in the last bit (seen on a Xeon with MKL), and a track's bits must not depend on its company.
+
+    def _encode_item(self, mid_side: Tensor) -> Tensor:
+        padded = nn.functional.pad(mid_side, (self.hop_samples, self.hop_samples))
+        frames = padded.unfold(1, 2 * self.hop_samples, self.hop_samples)
+        mid = frames[0] @ self.basis
+        side = frames[1] @ self.basis[:, : self.side_bins]
+        return torch.cat([mid, side], dim=1).T
+
+    def _decode_item(self, latents: Tensor) -> Tensor:
+        spectra = latents.T
+        mid = spectra[:, : self.mid_bins] @ self.basis.T
+        side = spectra[:, self.mid_bins :] @ self.basis[:, : self.side_bins].T
+        frames = torch.stack([mid, side])
+        hops = frames[:, :-1, self.hop_samples :] + frames[:, 1:, : self.hop_samples]
+        return hops.flatten(1)
 
 
 def mdct_basis(hop_samples: int, bins: int) -> Tensor:

@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ GPU_TRACKS_IN_FLIGHT = 8
 EMBEDDED_OBJECT_STORE_BYTES = 128 * 1024**2
 """Rows only: no audio goes through the object store."""
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+CONNECT_S = 10.0
 SPREADER_CPUS = 1
 """Ray Data cuts the manifest into blocks with tasks of one CPU; where the workers took them all,
 nothing would ever start."""
@@ -189,15 +191,27 @@ def _joined(address: str, workers: WorkerConfig) -> WorkerPool:
             "http://HOST:8265`"
         )
     try:
+        _check_answers(address)
         with _quiet_stderr():
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(
             f"--address {address}: no Ray cluster can be joined there: {reason}; start one with "
             "`ray start --head`, or leave --address out for this machine alone"
         ) from error
     return _pool_of_cluster(workers)
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself tries for a quarter of an hour, and no signal reaches it meanwhile.
+
+    Raises:
+        OSError: nobody listens at this ``HOST:PORT``; Ray finds out about other addresses.
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port) % 2**16), CONNECT_S).close()
 
 
 def _pool_of_cluster(workers: WorkerConfig) -> WorkerPool:

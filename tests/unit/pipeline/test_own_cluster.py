@@ -1,4 +1,5 @@
 import os
+import socket
 
 import pytest
 
@@ -55,3 +56,14 @@ def test_a_saved_token_is_left_to_ray(tmp_path, monkeypatch, no_token):
     (tmp_path / ".ray" / "auth_token").write_text("saved")
     _have_token()
     assert "RAY_AUTH_TOKEN" not in os.environ
+
+
+def test_an_address_where_nobody_listens_is_refused_in_seconds():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with (
+            pytest.raises(ConfigError, match=rf"--address {address}: no Ray cluster .*refused"),
+            cluster(address, WorkerConfig()),
+        ):
+            pass
