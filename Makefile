@@ -7,7 +7,7 @@ TEST_PACKAGES := flac sox libsox-fmt-mp3 ceph-mon ceph-osd radosgw
 
 .PHONY: demo test check unit integration system-packages clean
 
-demo: $(VENV)/.installed ## install, generate a few songs, separate them
+demo: $(VENV)/.installed ## install, generate a small catalogue, separate it on Ray
 	$(BIN)/latentsep demo -o demo
 
 test: $(VENV)/.installed-dev system-packages check unit integration ## everything CI runs
@@ -18,7 +18,7 @@ check: $(VENV)/.installed-dev ## lint, format, types, import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: $(VENV)/.installed-dev ## quick tests, no server but a mock of S3, no whole commands
+unit: $(VENV)/.installed-dev ## quick tests: no server but a mock of S3, no Ray
 	$(BIN)/pytest tests/unit tests/golden --cov --cov-report=term:skip-covered
 
 integration: $(VENV)/.installed-dev system-packages ## whole commands and real processes

@@ -28,7 +28,16 @@ if TYPE_CHECKING:
 DEFAULT_FILENAME = "{model}/{track}/{stem}.{ext}"
 ONLY_FILES = frozenset({"filename", "skip_existing", "overwrite"})
 """Parameters that a catalogue does not have."""
-MANIFEST_ENDINGS = (".parquet", ".pq", ".csv", ".jsonl", ".ndjson", ".csv.gz", ".jsonl.gz")
+MANIFEST_ENDINGS = (
+    ".parquet",
+    ".pq",
+    ".csv",
+    ".jsonl",
+    ".ndjson",
+    ".csv.gz",
+    ".jsonl.gz",
+    ".ndjson.gz",
+)
 CODECS = ("flac", "wav", "mp3", "ogg", "opus")
 
 
