@@ -7,7 +7,7 @@ from itertools import islice
 
 import pyarrow as pa
 
-from latentsep.errors import ObjectMissingError
+from latentsep.errors import AccessDeniedError, ObjectMissingError
 from latentsep.storage import StoreSettings, open_store, split_uri
 
 REQUESTS_AT_ONCE = 32
@@ -16,7 +16,7 @@ AHEAD = 1024
 
 @dataclass(frozen=True)
 class ChangedSource:
-    """A finished track whose source has another etag now, or is gone."""
+    """A finished track whose source has another etag now, or is gone or closed."""
 
     track_id: str
     uri: str
@@ -43,7 +43,8 @@ def changed_sources(
         store_uri, key = split_uri(row["uri"])
         try:
             etag = open_store(store_uri, settings).stat(key).etag
-        except ObjectMissingError:
+        except (ObjectMissingError, AccessDeniedError):
+            # S3 denies what is missing to who may not list.
             return ChangedSource(row["track_id"], row["uri"], is_missing=True)
         if etag == row["source_etag"]:
             return None

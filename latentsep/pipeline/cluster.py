@@ -6,7 +6,7 @@ import secrets
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -221,7 +221,25 @@ def _pool_of_cluster(workers: WorkerConfig) -> WorkerPool:
     cpus, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
     pool = plan_pool(workers, cpus=max(1, cpus - SPREADER_CPUS), gpus=gpus)
     check_pool(pool, cpus=cpus, gpus=gpus)
+    found = ray.nodes()  # type: ignore[no-untyped-call]
+    nodes = [node["Resources"].get("CPU", 0) for node in found if node["Alive"]]
+    check_nodes(pool, nodes)
     return pool
+
+
+def check_nodes(pool: WorkerPool, node_cpus: Sequence[float]) -> None:
+    """Refuse workers that fit into the cluster's CPUs but into no node's.
+
+    Raises:
+        ConfigError: names how many fit.
+    """
+    places = sum(int(cpus) // pool.cpus for cpus in node_cpus)
+    if places < pool.workers:
+        raise ConfigError(
+            f"{pool.workers} workers of {pool.cpus} CPUs are wanted, but the nodes, with "
+            f"{', '.join(f'{cpus:g}' for cpus in node_cpus)} CPUs, have places for {places}: "
+            "set workers.count or workers.cpus lower"
+        )
 
 
 def _local_gpus() -> int:

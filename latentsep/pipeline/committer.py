@@ -9,6 +9,7 @@ from latentsep.errors import LedgerError
 from latentsep.pipeline.job_config import LedgerConfig
 from latentsep.pipeline.job_status import JobProgress
 from latentsep.pipeline.rows import split_outcomes
+from latentsep.storage import Store
 
 
 class Committer:
@@ -42,6 +43,10 @@ class Committer:
         return self._waiting_rows >= self._config.commit_rows or (
             self._waiting_rows > 0 and waited_s >= self._config.commit_every_s
         )
+
+    def use(self, store: Store) -> None:
+        """Go on by another way to the same output, such as one that gives up sooner."""
+        self._ledger = self._ledger.with_store(store)
 
     def commit(self) -> Committed | None:
         """Commit what waits; None if nothing does.

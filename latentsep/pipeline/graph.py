@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
@@ -41,6 +42,7 @@ def outcome_blocks(
         ConfigError: a worker cannot start: no such model or device on its node.
         ClusterError: the cluster gave up, or a worker failed outside of any track.
     """
+    todo = dealt(todo, block_rows(todo.num_rows, spec, pool), pool.workers * QUEUED_PER_WORKER)
     timeout_s = no_progress_timeout_s(todo, spec, pool)
     _set_up(timeout_s)
     try:
@@ -89,6 +91,20 @@ def block_rows(tracks: int, spec: WorkerSpec, pool: WorkerPool) -> int:
     """Tracks of one block: as configured, but so few that every worker gets its share."""
     share = -(-tracks // (pool.workers * QUEUED_PER_WORKER))
     return max(1, min(spec.config.workers.tracks_per_block, share))
+
+
+def dealt(todo: pa.Table, rows: int, blocks: int) -> pa.Table:
+    """The table in an order in which blocks that are worked on together are about equally long.
+
+    Long tracks come first, so cut as they are the longest would all be in one block, and so with
+    one worker. They are dealt out, as cards are, over the next ``blocks`` blocks of ``rows`` rows.
+    """
+    order = np.arange(todo.num_rows)
+    for start in range(0, todo.num_rows, rows * blocks):
+        stretch = order[start : start + rows * blocks]
+        hand = np.arange(len(stretch)) % -(-len(stretch) // rows)
+        order[start : start + rows * blocks] = stretch[np.argsort(hand, kind="stable")]
+    return todo.take(order)
 
 
 def no_progress_timeout_s(todo: pa.Table, spec: WorkerSpec, pool: WorkerPool) -> float:

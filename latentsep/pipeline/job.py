@@ -32,13 +32,16 @@ from latentsep.pipeline.rows import Outcome, manifest_rows, outcome_table
 from latentsep.pipeline.stop import StopRequest
 from latentsep.pipeline.stream import ticking
 from latentsep.pipeline.worker import WorkerSpec
-from latentsep.storage import Store, open_store, probe
+from latentsep.storage import RetryPolicy, Store, open_store, probe
 from latentsep.version import __version__
 
 logger = logging.getLogger(__name__)
 
 MOST_ROUNDS = 3
 """How often tracks whose rows never came are given to the cluster anew."""
+STOP_RETRY = RetryPolicy(attempts=4, longest_pause_s=1.0, total_s=8.0)
+STOP_READ_S = 5.0
+
 OnProgress = Callable[[JobProgress], None]
 
 
@@ -158,8 +161,16 @@ class _Run:
             if not self._stop.is_set:
                 self._rounds(engine, pool)
         finally:
+            if self._stop.by_signal:
+                self._committer.use(self._hasty_store())
             # Rows that reached the driver are paid for, whatever ended the work.
             self._committer.commit()
+
+    def _hasty_store(self) -> Store:
+        """The output by requests that are soon given up: a stopped job has 20 s in all."""
+        settings = self._config.storage
+        s3 = settings.s3.model_copy(update={"retry": STOP_RETRY, "read_timeout_s": STOP_READ_S})
+        return open_store(self._request.out_uri, settings.model_copy(update={"s3": s3}))
 
     def _rounds(self, engine: Engine, pool: WorkerPool) -> None:
         todo = self._progress.plan.todo

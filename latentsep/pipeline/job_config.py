@@ -97,8 +97,14 @@ def read_job_config(path: Path | None) -> JobConfig:
         return JobConfig()
     try:
         return JobConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        # Without its text, which may hold a secret that was put in the wrong place.
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise ConfigError(f"{path} cannot be read: {problem} at {where}") from None
     except ValidationError as error:
         raise ConfigError(f"{path}: {explain(error)}") from error
 

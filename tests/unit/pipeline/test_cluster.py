@@ -1,7 +1,7 @@
 import pytest
 
 from latentsep.errors import ConfigError
-from latentsep.pipeline.cluster import WorkerPool, check_pool, cluster, plan_pool
+from latentsep.pipeline.cluster import WorkerPool, check_nodes, check_pool, cluster, plan_pool
 from latentsep.pipeline.job_config import WorkerConfig
 
 
@@ -37,3 +37,11 @@ def test_ray_client_is_refused_with_a_pointer_to_submit():
         cluster("ray://10.0.0.1:10001", WorkerConfig()),
     ):
         pass
+
+
+def test_a_worker_that_fits_into_no_node_is_refused():
+    pool = WorkerPool(workers=2, cpus=4, gpus=0, tracks_in_flight=3)
+    check_nodes(pool, [4, 5])
+    check_nodes(pool, [8])
+    with pytest.raises(ConfigError, match=r"with 3, 3, 6 CPUs, have places for 1"):
+        check_nodes(pool, [3, 3, 6])
