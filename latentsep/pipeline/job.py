@@ -17,7 +17,7 @@ from latentsep.catalogue.output import STATUS_KEY
 from latentsep.catalogue.plan import plan_job
 from latentsep.catalogue.recheck import changed_sources
 from latentsep.catalogue.run_identity import open_run
-from latentsep.errors import LeaseHeldError, StoreError, WorkerLostError
+from latentsep.errors import ConfigError, LeaseHeldError, StoreError, WorkerLostError
 from latentsep.models.folder import find_model, read_model_file
 from latentsep.pipeline.catalogue_track import reject_row
 from latentsep.pipeline.cluster import WorkerPool
@@ -96,7 +96,7 @@ def run_job(
     manifest = _manifest(request)
     identity = identity_of(config)
     store = open_store(request.out_uri, config.storage)
-    probe(store)
+    _check_output(store)
     run_id = open_run(store, identity, {"code_version": __version__})
     holder = Holder.of_this_process()
     with _leased(store, holder, config) as lease:
@@ -220,6 +220,23 @@ class _Run:
             self._store.write(STATUS_KEY, self._progress.json(state, self._stop.reason))
         except StoreError as error:
             logger.warning("event=status_not_written reason=%s", error)
+
+
+def _check_output(store: Store) -> None:
+    """See that the output keeps what a ledger stands on, before any work.
+
+    Raises:
+        ConfigError: it cannot be written, or not on conditions.
+        StoreError: it does not answer now.
+    """
+    try:
+        probe(store)
+    except StoreError as error:
+        if error.retryable:
+            raise
+        raise ConfigError(
+            f"output {store.uri} cannot be used: {error}; `latentsep doctor {store.uri}` tells more"
+        ) from error
 
 
 def _manifest(request: JobRequest) -> pa.Table:

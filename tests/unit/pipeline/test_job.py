@@ -186,3 +186,11 @@ def test_progress_is_told_while_the_job_runs(job):
     assert seen == sorted(seen, key=lambda entry: entry[0])
     assert seen[-1][0] == 8
     assert any(eta_s for _, eta_s in seen if eta_s)
+
+
+def test_an_output_that_cannot_be_written_is_a_wrong_setting(tmp_path, job):
+    (tmp_path / "out").write_text("a file")
+    engine = FakeEngine()
+    with pytest.raises(ConfigError, match=r"output file:.*/out cannot be used"):
+        job(["a"], engine)
+    assert engine.rounds == []
