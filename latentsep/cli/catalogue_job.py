@@ -1,16 +1,16 @@
 """The catalogue side of ``latentsep separate``: its options, its progress, its last words."""
 
-import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from latentsep.cli.exit_codes import EXIT_INTERRUPTED, EXIT_REJECTS
 from latentsep.cli.json_document import print_json
+from latentsep.cli.leaving import leave
 from latentsep.cli.progress import LINE_EVERY_S, printable
 from latentsep.cli.quantities import time_text
 
@@ -78,19 +78,9 @@ def separate_catalogue(manifest_uri: str, out_uri: str, given: dict[str, Any]) -
     else:
         _print(request, report, over_limit)
     if report.state == "interrupted":
-        _end_now(EXIT_INTERRUPTED)
+        leave(EXIT_INTERRUPTED)
     if report.state != "done" or over_limit:
-        sys.exit(EXIT_REJECTS)
-
-
-def _end_now(exit_code: int) -> NoReturn:
-    """End without the rites of an interpreter's end: all is committed and said.
-
-    Ray is still there and ends with this process: see ``is_leaving`` of ``pipeline.cluster``.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(exit_code)
+        leave(EXIT_REJECTS)
 
 
 def _request(manifest_uri: str, out_uri: str, given: dict[str, Any]) -> "JobRequest":
@@ -167,8 +157,7 @@ def _print(request: "JobRequest", report: "JobReport", over_limit: str | None) -
         click.echo(f"  rejected in {stage}: {count} {error_class}")
     if progress.rejected or plan.kept_rejects:
         click.echo(f"why: latentsep failed {printable(request.out_uri)}")
-    for reason in (report.reason, over_limit):
-        if reason:
-            click.echo(f"{report.state}: {reason}", err=True)
+    if reason := report.reason or over_limit:
+        click.echo(f"{report.state}: {reason}", err=True)
     if report.state != "done":
         click.echo("What was finished is committed; run the same command again to go on.", err=True)

@@ -19,6 +19,7 @@ from latentsep.cli.exit_codes import (
 from latentsep.cli.failed import failed
 from latentsep.cli.forget import forget
 from latentsep.cli.interruptible import interruptible
+from latentsep.cli.leaving import leave
 from latentsep.cli.manifest import manifest
 from latentsep.cli.models import models
 from latentsep.cli.plan import plan
@@ -74,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except LatentsepError as error:
         click.echo(f"Error: {printable(str(error))}", err=True)
-        sys.exit(next(code for kind, code in _EXIT_CODES if isinstance(error, kind)))
+        leave(next(code for kind, code in _EXIT_CODES if isinstance(error, kind)))
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted; run the same command again to go on.", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+        leave(EXIT_INTERRUPTED)

@@ -62,8 +62,8 @@ class JobRequest:
 class JobReport:
     """How a job ended: ``done``, ``stopped`` by a limit, or ``interrupted`` by a signal.
 
-    After an interruption Ray has not been shut down: there is no time for it, and the process is
-    expected to end.
+    Only after ``done`` has Ray been shut down. Otherwise, and after an error, its threads are still
+    at work, and the process is expected to end.
     """
 
     state: str
@@ -131,6 +131,7 @@ class _Run:
         self._stop = stop
         self._committer = committer
         self._lease: Lease | None = None
+        self._is_over = False
         self._on_progress: OnProgress = lambda progress: None
 
     def to_the_end(self, engine: Engine, lease: Lease | None, on_progress: OnProgress) -> JobReport:
@@ -148,7 +149,7 @@ class _Run:
 
     def _work(self, engine: Engine) -> None:
         try:
-            with engine.opened(lambda: self._stop.by_signal) as pool:
+            with engine.opened(lambda: not self._is_over) as pool:
                 self._stop.claim_signals()
                 self._in_cluster(engine, pool)
         except SystemExit:
@@ -160,6 +161,7 @@ class _Run:
         try:
             if not self._stop.is_set:
                 self._rounds(engine, pool)
+            self._is_over = not self._stop.is_set
         finally:
             if self._stop.by_signal:
                 self._committer.use(self._hasty_store())
