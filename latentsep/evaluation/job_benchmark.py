@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 import torch
 
 from latentsep.audio.decode import Decoder
+from latentsep.audio.encode import AudioWriter, StemFormat
 from latentsep.audio.waveform import Waveform
 from latentsep.evaluation.staged_pipeline import run_staged
 from latentsep.models.folder import find_model, read_model_file
 from latentsep.pipeline.fetch import fetched
 from latentsep.pipeline.job import JobRequest, run_job
 from latentsep.pipeline.job_config import JobConfig
-from latentsep.pipeline.job_status import JobProgress
 from latentsep.pipeline.stage_clock import STAGES
 from latentsep.pipeline.stop import StopRequest
 from latentsep.pipeline.store import OutputOptions, StemFiles
@@ -32,6 +32,7 @@ from latentsep.separation.stems import Stems
 from latentsep.storage import StoreSettings
 
 MANIFEST_FIELDS = ("track_id", "uri")
+SECOND_HZ = 44_100
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class JobSpeed:
     Attributes:
         bare_x: decode and separate in memory, one file after another; nothing is written.
         worker_x: one worker in this process: also quality, FLAC and storing.
-        job_x: the job, from the moment the cluster was there; ``job_whole_x`` from its start.
+        job_x: the job once it works: without ``startup_s``; ``job_whole_x`` from its start.
+        startup_s: a job of one second of audio: cluster, workers, model, and the end of them.
         staged_x: decoding, separating and storing as three stages of Ray Data that hand the audio
             over through the object store; ``staged_whole_x`` from its start.
         device_busy_share: share of the worker's time in which its network runs.
@@ -57,6 +59,7 @@ class JobSpeed:
     worker_x: float
     job_x: float
     job_whole_x: float
+    startup_s: float
     staged_x: float
     staged_whole_x: float
     job_over_bare: float
@@ -85,6 +88,7 @@ def measure_job(files: Sequence[Path], config: JobConfig, threads: int, rounds: 
         worker_x=middle("worker"),
         job_x=middle("job"),
         job_whole_x=middle("job_whole"),
+        startup_s=middle("startup"),
         staged_x=middle("staged"),
         staged_whole_x=middle("staged_whole"),
         job_over_bare=float(np.median([turn["job"] / turn["bare"] for turn in turns])),
@@ -104,14 +108,16 @@ class _Bench:
 
     def turn(self, audio_s: float) -> dict[str, float]:
         """One round of all ways; audio-seconds per second by name, and the shares."""
-        job, job_whole, shares = self._job()
+        job_whole, shares = self._job(self._files)
+        startup = self._startup()
         staged, staged_whole = run_staged(self._files, self._config, self._threads)
         worker_s, busy = self._worker()
         return {
             "bare": audio_s / self._bare(),
             "worker": audio_s / worker_s,
             "busy": busy,
-            "job": audio_s / job,
+            "job": audio_s / (job_whole - startup),
+            "startup": startup,
             "job_whole": audio_s / job_whole,
             "staged": audio_s / staged,
             "staged_whole": audio_s / staged_whole,
@@ -167,32 +173,39 @@ class _Bench:
             spec = WorkerSpec(self._config, name, "bench", digest, self._threads, flight)
             worker = SeparatorWorker(spec)
             began_s = time.perf_counter()
-            worker(self._table())
+            worker(_table(self._files))
             wall_s = time.perf_counter() - began_s
             busy = worker.queue.busy_s / wall_s
             worker.close()
             return wall_s, busy
 
-    def _job(self) -> tuple[float, float, dict[str, float]]:
-        """Seconds of work and of the whole job, and each stage's share."""
+    def _startup(self) -> float:
+        with tempfile.TemporaryDirectory(prefix="latentsep-bench-") as name:
+            second = Path(name, "second.wav")
+            with AudioWriter(second, StemFormat("wav", 16), SECOND_HZ, 2) as writer:
+                writer.write_integers(np.zeros((2, SECOND_HZ), np.int32))
+            return self._job([second])[0]
+
+    def _job(self, files: Sequence[Path]) -> tuple[float, dict[str, float]]:
+        """Seconds of the whole job, and each stage's share."""
         with tempfile.TemporaryDirectory(prefix="latentsep-bench-") as name:
             manifest, out = Path(name, "manifest.csv"), Path(name, "out")
-            pyarrow.csv.write_csv(self._table().select(MANIFEST_FIELDS), manifest)
+            pyarrow.csv.write_csv(_table(files).select(MANIFEST_FIELDS), manifest)
             request = JobRequest(str(manifest), str(out), self._config)
             began_s = time.perf_counter()
-            watch = _WorkingTime()
-            run_job(request, StopRequest(), watch)
+            run_job(request, StopRequest(), lambda progress: None)
             whole_s = time.perf_counter() - began_s
             rows = pq.read_table(out / "results", columns=[*STAGES, "wall_s"])
             total_s = float(np.sum(rows.column("wall_s")))
             shares = {stage: float(np.sum(rows.column(stage))) / total_s for stage in STAGES}
-            return watch.working_s, whole_s, shares
+            return whole_s, shares
 
-    def _table(self) -> pa.Table:
-        ids = [f"{number:05d}" for number in range(len(self._files))]
-        durations = pa.array([None] * len(ids), pa.float64())
-        uris = [file.absolute().as_uri() for file in self._files]
-        return pa.table({"track_id": ids, "uri": uris, "duration_s": durations})
+
+def _table(files: Sequence[Path]) -> pa.Table:
+    ids = [f"{number:05d}" for number in range(len(files))]
+    durations = pa.array([None] * len(ids), pa.float64())
+    uris = [file.absolute().as_uri() for file in files]
+    return pa.table({"track_id": ids, "uri": uris, "duration_s": durations})
 
 
 def _halves(mixture: Waveform, samples: int) -> Iterator[Stems]:
@@ -204,12 +217,3 @@ def _halves(mixture: Waveform, samples: int) -> Iterator[Stems]:
 def _cpu_s() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
-
-
-class _WorkingTime:
-    """Time from the cluster's start to the last look at the job."""
-
-    working_s = 0.0
-
-    def __call__(self, progress: JobProgress) -> None:
-        self.working_s = progress.working_s
