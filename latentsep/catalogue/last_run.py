@@ -11,8 +11,7 @@ from latentsep.storage import Store
 
 
 class _Status(BaseModel, frozen=True):
-    realtime_factor: float | None = None
-    workers: int | None = None
+    worker_realtime_factor: float | None = None
 
 
 def last_worker_speed(store: Store) -> float | None:
@@ -25,9 +24,7 @@ def last_worker_speed(store: Store) -> float | None:
         status = _Status.model_validate_json(store.read(STATUS_KEY))
     except (ObjectMissingError, ValidationError):
         return None
-    if not status.realtime_factor or not status.workers:
-        return None
-    return status.realtime_factor / status.workers
+    return status.worker_realtime_factor
 
 
 def stem_bytes_per_audio_s(store: Store) -> float | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from latentsep.catalogue.last_run import last_worker_speed
 from latentsep.catalogue.lease import Holder, Lease
 from latentsep.catalogue.ledger import Ledger, LedgerState
 from latentsep.catalogue.manifest import is_manifest, problems_error, read_manifest
@@ -105,7 +106,9 @@ def run_job(
         if request.recheck_sources:
             state = _without_changed(ledger, state, manifest, config)
         plan = plan_job(manifest, state, retry_rejected=request.retry_rejected, limit=request.limit)
-        progress = JobProgress(request.manifest_uri, run_id, holder.job, plan)
+        progress = JobProgress(
+            request.manifest_uri, run_id, holder.job, plan, last_worker_speed(store)
+        )
         run = _Run(request, store, stop, Committer(ledger, config.ledger, progress), progress)
         # Until here a signal ends the job at once: nothing has to be committed.
         with stop.on_signals():

@@ -23,12 +23,14 @@ class JobProgress:
         rejected: reject rows that did.
         audio_done_s: audio in the result rows.
         reasons: reject rows by stage and error class.
+        last_worker_speed: of the last job; what status.json goes on to tell until this one knows.
     """
 
     manifest_uri: str
     run_id: str
     job: str
     plan: JobPlan
+    last_worker_speed: float | None = None
     finished: int = 0
     rejected: int = 0
     audio_done_s: float = 0.0
@@ -81,6 +83,13 @@ class JobProgress:
         return self.audio_done_s / self.working_s if self.audio_done_s and self.working_s else None
 
     @property
+    def worker_realtime_factor(self) -> float | None:
+        """The same of one worker; the last job's if this one has none."""
+        if self.pool is None or self.realtime_factor is None:
+            return self.last_worker_speed
+        return self.realtime_factor / self.pool.workers
+
+    @property
     def tried(self) -> int:
         """Tracks that ended, well or not."""
         return self.finished + self.rejected
@@ -110,6 +119,7 @@ class JobProgress:
             "rejected": rejected,
             "audio_done_s": audio_done_s,
             "realtime_factor": self.realtime_factor,
+            "worker_realtime_factor": self.worker_realtime_factor,
             "eta_s": self.eta_s if state == "running" else None,
             "workers": self.pool.workers if self.pool else None,
             "device": self.device,

@@ -71,13 +71,13 @@ def test_a_limit_is_kept(run, manifest, out):
 
 
 def test_the_speed_of_the_last_job_is_taken(run, manifest, out, store):
-    store.write("status.json", json.dumps({"realtime_factor": 40.0, "workers": 4}).encode())
+    store.write("status.json", json.dumps({"worker_realtime_factor": 10.0}).encode())
     plan = plan_of(run, manifest, "-o", out)
     assert (plan["realtime_factor"], plan["realtime_factor_from"]) == (10.0, "last job")
     assert plan["estimate"]["gpu_hours"] == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("status", [b"", b"{", b'{"realtime_factor": null}', b'["x"]'])
+@pytest.mark.parametrize("status", [b"", b"{", b'{"worker_realtime_factor": null}', b'["x"]'])
 def test_a_damaged_status_only_costs_the_speed(run, manifest, out, store, status):
     store.write("status.json", status)
     assert plan_of(run, manifest, "-o", out)["realtime_factor_from"] == "unknown"

@@ -38,9 +38,12 @@ def test_every_id_ends_in_results_or_rejects_and_a_rerun_asks_for_nothing(tmp_pa
     assert sorted(result_rows(tmp_path / "out")) == ["a", "b", "c"]
     assert sorted(reject_rows(tmp_path / "out")) == ["bad-1"]
     assert (status(tmp_path)["finished"], status(tmp_path)["rejected"]) == (3, 1)
+    speed = status(tmp_path)["worker_realtime_factor"]
+    assert speed > 0
     engine = FakeEngine()
     assert job(ids, engine).state == "done"
     assert engine.rounds == []
+    assert status(tmp_path)["worker_realtime_factor"] == speed
     assert (status(tmp_path)["state"], status(tmp_path)["finished_before"]) == ("done", 3)
 
 
