@@ -2,11 +2,11 @@ import json
 
 from click.testing import CliRunner
 
-from latentsep.cli.doctor import doctor
+from latentsep.cli.main import cli
 
 
 def invoke(*arguments):
-    return CliRunner().invoke(doctor, [str(argument) for argument in arguments])
+    return CliRunner().invoke(cli, ["doctor", *map(str, arguments)])
 
 
 def test_a_good_machine_and_output_end_with_0(tmp_path, model_folder):

@@ -3,6 +3,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from latentsep.cli.main import cli
 from latentsep.cli.submit import stop, submit
 from latentsep.errors import ConfigError
 
@@ -10,7 +11,7 @@ NOBODY = "http://127.0.0.1:1"
 
 
 def invoke(command, *arguments):
-    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+    return CliRunner().invoke(cli, [command.name, *map(str, arguments)])
 
 
 @pytest.fixture(autouse=True)
