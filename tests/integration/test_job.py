@@ -20,7 +20,8 @@ from catalogue import (
 )
 from command_line import files_in, run, start, wait_until
 
-pytestmark = pytest.mark.integration
+# A job takes ten seconds to start and end, on a busy machine several times that.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 
 @pytest.fixture

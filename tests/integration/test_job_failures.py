@@ -26,7 +26,8 @@ from workers import block_of, rows_of, worker_spec
 
 from latentsep.pipeline.worker import SeparatorWorker
 
-pytestmark = pytest.mark.integration
+# A job takes ten seconds to start and end, on a busy machine several times that.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 DEADLY_JOB = Path(__file__).with_name("deadly_job.py")
 
 

@@ -8,7 +8,8 @@ import pytest
 from catalogue import write_config, write_manifest, write_tracks
 from command_line import run, start, wait_until
 
-pytestmark = pytest.mark.integration
+# A job takes ten seconds to start and end, on a busy machine several times that.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 
 @pytest.fixture
