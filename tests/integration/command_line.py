@@ -42,7 +42,7 @@ def start(*arguments, privileged=True, **settings):
     )
 
 
-def run(*arguments, timeout_s=110, **settings):
+def run(*arguments, timeout_s=200, **settings):
     """Run ``latentsep`` to its end: ``(exit code, stdout, stderr)``."""
     with start(*arguments, **settings) as process:
         told, errors = process.communicate(timeout=timeout_s)
@@ -100,7 +100,7 @@ def stem_files(*tracks, ext="flac"):
     return sorted(f"{track}/{stem}.{ext}" for track in tracks for stem in STEMS)
 
 
-def wait_until(condition, timeout_s=60):
+def wait_until(condition, timeout_s=120):
     """Poll until the condition holds."""
     deadline_s = time.monotonic() + timeout_s
     while not condition():
