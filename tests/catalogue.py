@@ -11,7 +11,7 @@ import yaml
 RATE_HZ = 8_000
 QUICK = {
     "workers": {"count": 1, "cpus": 1, "tracks_in_flight": 2, "tracks_per_block": 2},
-    "ledger": {"commit_every_s": 0.3, "lease_s": 4.0},
+    "ledger": {"commit_every_s": 0.3, "lease_s": 20.0},
 }
 """Settings with which rows are committed as they come."""
 
