@@ -99,33 +99,24 @@ def show_plan(
     from latentsep.catalogue.plan import CostRates, estimate, plan_job
     from latentsep.storage import StoreSettings, open_store
 
-    settings = settings or StoreSettings()
+    settings, rates = settings or StoreSettings(), rates or CostRates()
     table = _runnable(manifest_uri, settings, output)
     store = open_store(out_uri, settings)
     made = plan_job(table, Ledger(store, "plan").load(), retry_rejected=retry_rejected, limit=limit)
-    rates = rates or CostRates()
     speed = realtime_factor or last_worker_speed(store)
     size = stem_bytes_per_audio_s(store)
     expected = estimate(made, speed, workers, rates, size or ASSUMED_STEM_BYTES_PER_AUDIO_S)
     source = "given" if realtime_factor else "last job" if speed else UNKNOWN
-    if output == "json":
-        print_json(
-            {
-                "manifest": manifest_uri,
-                "out": out_uri,
-                **_plan_counts(made),
-                "realtime_factor": speed,
-                "realtime_factor_from": source,
-                "workers": workers,
-                "estimate": {**asdict(expected), "currency": rates.currency},
-                "stem_bytes_per_audio_s_from": "assumed" if size is None else "results",
-            }
-        )
+    if output == "text":
+        _print_counts(made)
+        _print_estimate(expected, rates, f"{speed:.1f}x real time, {source}" if speed else None)
+        if size is None:
+            click.echo("output size: assumed, two FLAC stems of 44.1 kHz, 16 bits, stereo")
         return
-    _print_counts(made)
-    _print_estimate(expected, rates, f"{speed:.1f}x real time, {source}" if speed else None)
-    if size is None:
-        click.echo("output size: assumed, two FLAC stems of 44.1 kHz, 16 bits, stereo")
+    about = {"realtime_factor": speed, "realtime_factor_from": source, "workers": workers}
+    about["stem_bytes_per_audio_s_from"] = "assumed" if size is None else "results"
+    costs = {"estimate": {**asdict(expected), "currency": rates.currency}}
+    print_json({"manifest": manifest_uri, "out": out_uri, **_plan_counts(made), **about, **costs})
 
 
 def _runnable(manifest_uri: str, settings: "StoreSettings", output: str) -> "pa.Table":

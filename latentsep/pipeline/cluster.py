@@ -73,13 +73,7 @@ def cluster(
                 yield _own_cluster(workers, spare_cpus)
             else:
                 yield _joined(address, workers)
-        except SystemExit:
-            # Ray's own handler of SIGTERM, in ray.init: the process is leaving as well.
-            raise
-        except BaseException:
-            _shut_down(address, workers, is_leaving)
-            raise
-        else:
+        finally:
             _shut_down(address, workers, is_leaving)
 
 
