@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from latentsep.denoisers.base import Network
+from latentsep.denoisers.base import Condition, Network
 from latentsep.denoisers.unet1d import UNet1d
 
 NETWORKS: dict[str, Callable[..., Network]] = {"unet1d": UNet1d}
 
-__all__ = ["NETWORKS", "Network"]
+__all__ = ["NETWORKS", "Condition", "Network"]

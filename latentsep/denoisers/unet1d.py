@@ -8,9 +8,12 @@ discarded context join without seams. A GroupNorm over time would see the whole 
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+from latentsep.denoisers.base import Condition
 
 STEP_FEATURES = 64
 
@@ -54,16 +57,20 @@ class ResidualBlock(nn.Module):
 class UNet1d(nn.Module):
     """Concatenation-conditioned U-Net with a skip head.
 
-    The head returns ``sigmoid(mask) * state + residual``. At the start of a bridge the state is the
-    mixture, so the net learns a mask before it learns to invent; further on the state is nearly
-    clean and only has to be passed.
+    The head returns ``sigmoid(mask) * skipped + residual``. For a bridge the state is skipped: at
+    its start that is the mixture, so the net learns a mask before it learns to invent; further on
+    the state is nearly clean and only has to be passed. For ``v`` it is ``-sigma * mixture``, which
+    at the start, where the clean estimate is ``-v``, is the same mask.
 
     Args:
         latent_channels: channels of state, mixture and output.
         widths: channels of each level; each level after the first halves the frame rate.
         blocks: residual blocks per level and direction.
         bottom_dilations: dilations of the blocks at the deepest level.
+        skip: what the head's mask is laid over.
     """
+
+    local = True
 
     def __init__(
         self,
@@ -72,14 +79,18 @@ class UNet1d(nn.Module):
         blocks: int = 2,
         bottom_dilations: Sequence[int] = (1, 2, 4, 8),
         step_channels: int = 128,
+        skip: Literal["state", "mixture"] = "state",
     ) -> None:
         super().__init__()
+        if skip not in ("state", "mixture"):
+            raise ValueError(f"skip must be 'state' or 'mixture', got {skip!r}")
         if not widths or min([*widths, *bottom_dilations, step_channels]) < 1 or blocks < 0:
             raise ValueError(
                 "widths, bottom_dilations and step_channels must be above 0, with at least one "
                 f"width, and blocks 0 or more; got widths={list(widths)}, blocks={blocks}, "
                 f"bottom_dilations={list(bottom_dilations)}, step_channels={step_channels}"
             )
+        self.skip = skip
         self.stride_frames = 2 ** (len(widths) - 1)
         self.step_mlp = nn.Sequential(
             nn.Linear(STEP_FEATURES, step_channels),
@@ -106,8 +117,18 @@ class UNet1d(nn.Module):
         nn.init.constant_(self.conv_out.bias, 0.0)  # type: ignore[arg-type]
         self.receptive_radius_frames = self._receptive_radius_frames()
 
-    def forward(self, state: Tensor, mixture: Tensor, sigma: Tensor) -> Tensor:
-        """Estimate as ``Network`` says; ``sigma`` may be ``[1]``, for all items."""
+    def condition(self, mixture: Tensor) -> Condition:
+        """The mixture as it is."""
+        return (mixture,)
+
+    def regress(self, condition: Condition) -> tuple[Tensor, ...]:
+        """Nothing: there are no heads beside the one."""
+        del condition
+        return ()
+
+    def forward(self, state: Tensor, condition: Condition, sigma: Tensor) -> Tensor:
+        """Estimate as ``Network`` says."""
+        (mixture,) = condition
         step = self.step_mlp(step_features(sigma))
         x = self.conv_in(torch.cat([state, mixture], dim=1))
         skips = []
@@ -120,7 +141,8 @@ class UNet1d(nn.Module):
             x = self.merge[depth](torch.cat([self.grow[depth](x), skips[depth]], dim=1))
             x = _run(self.up[depth], x, step)
         mask, residual = self.conv_out(nn.functional.silu(self.norm_out(x))).float().chunk(2, dim=1)
-        return torch.sigmoid(mask).mul(state).add(residual)
+        skipped = state if self.skip == "state" else -sigma[:, None, None] * mixture
+        return torch.sigmoid(mask).mul(skipped).add(residual)
 
     def _receptive_radius_frames(self) -> int:
         radius: int = 2  # the first and the last convolution

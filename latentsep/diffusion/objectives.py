@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from latentsep.denoisers import Network
+from latentsep.denoisers import Condition, Network
 from latentsep.diffusion.schedule import Level, Schedule, bridge_level, bridge_schedule
 
 
@@ -23,8 +23,8 @@ class Objective(Protocol):
         """Training loss (a scalar) on ``[item, latent_channel, frame]`` pairs."""
         ...
 
-    def clean(self, network: Network, state: Tensor, mixture: Tensor, level: Level) -> Tensor:
-        """Clean estimate at one level, all ``[item, latent_channel, frame]``."""
+    def clean(self, network: Network, state: Tensor, condition: Condition, level: Level) -> Tensor:
+        """Clean estimate of a state at one level, both ``[item, latent_channel, frame]``."""
         ...
 
     def start(self, mixture: Tensor, noise: Callable[[], Tensor]) -> Tensor:
@@ -65,14 +65,14 @@ class BridgeObjective:
         weights = torch.tensor([bridge_level(s, self.spread) for s in sigma.tolist()])
         alpha, beta, spread = (w[:, None, None].to(clean.device) for w in weights.unbind(1))
         state = alpha * clean + beta * mixture + spread * noise.to(clean.device)
-        estimate = network(state, mixture, sigma.to(clean.device))
+        estimate = network(state, network.condition(mixture), sigma.to(clean.device))
         return (estimate.float() - clean).square().mean()
 
-    def clean(self, network: Network, state: Tensor, mixture: Tensor, level: Level) -> Tensor:
+    def clean(self, network: Network, state: Tensor, condition: Condition, level: Level) -> Tensor:
         """The network's output as it is."""
         # One row for all items: a Linear on one row and on many differ in the last bit.
         sigma = torch.full((1,), level.sigma, device=state.device)
-        return network(state, mixture, sigma)
+        return network(state, condition, sigma)
 
     def start(self, mixture: Tensor, noise: Callable[[], Tensor]) -> Tensor:
         """The mixture."""

@@ -70,9 +70,10 @@ def _parts(separator: Separator, repeats: int) -> dict[str, float]:
     waveform = waveform.to(separator.device)
     latents = space.encode(waveform)
     level = model.objective.schedule(1)[0]
+    condition = model.condition(latents)
     works: dict[str, Callable[[], object]] = {
         "encode_x": lambda: space.encode(waveform),
-        "network_x": lambda: model.denoise(latents, latents, level),
+        "network_x": lambda: model.denoise(latents, condition, level),
         "decode_x": lambda: space.decode(latents),
     }
     return {name: chunk_s / _best(work, repeats) for name, work in works.items()}

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from latentsep.codecs import CODECS
-from latentsep.denoisers import NETWORKS
+from latentsep.denoisers import NETWORKS, Condition
 from latentsep.diffusion.objectives import OBJECTIVES, Objective
 from latentsep.diffusion.samplers import SAMPLERS
 from latentsep.diffusion.schedule import Level
@@ -48,9 +48,14 @@ class Model(nn.Module):
             raise ModelError(_unknown("sampler", config.sampling.sampler, SAMPLERS))
         self._check_chunk()
 
-    def denoise(self, state: Tensor, mixture: Tensor, level: Level) -> Tensor:
-        """Clean estimate, all ``[item, latent_channel, frame]``, scaled and levelled."""
-        return self.objective.clean(self.network, state, mixture, level).float()
+    def condition(self, mixture: Tensor) -> Condition:
+        """What the network makes of a mixture ``[item, latent_channel, frame]``, levelled."""
+        condition: Condition = self.network.condition(mixture)
+        return condition
+
+    def denoise(self, state: Tensor, condition: Condition, level: Level) -> Tensor:
+        """Clean estimate of a state, both ``[item, latent_channel, frame]``, levelled."""
+        return self.objective.clean(self.network, state, condition, level).float()
 
     def _check_chunk(self) -> None:
         chunk, stride = self.config.chunk, self.network.stride_frames

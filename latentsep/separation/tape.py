@@ -5,11 +5,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from latentsep.denoisers import Condition
 from latentsep.diffusion.schedule import Level
 from latentsep.separation.plan import WindowPlan
 
-ChunkDenoise = Callable[[Tensor, Tensor, Level], Tensor]
-"""``(state, mixture, level) -> clean``, all ``[chunk, latent_channel, frame]``."""
+ChunkCondition = Callable[[Tensor], Condition]
+"""``mixture -> condition`` of chunks ``[chunk, latent_channel, frame]``."""
+ChunkDenoise = Callable[[Tensor, Condition, Level], Tensor]
+"""``(state, condition, level) -> clean`` of chunks ``[chunk, latent_channel, frame]``."""
 
 
 class Tape:
@@ -21,13 +24,19 @@ class Tape:
     """
 
     def __init__(
-        self, mixture: Tensor, plan: WindowPlan, batch_chunks: int, denoise: ChunkDenoise
+        self,
+        mixture: Tensor,
+        plan: WindowPlan,
+        batch_chunks: int,
+        condition: ChunkCondition,
+        denoise: ChunkDenoise,
     ) -> None:
         self.mixture = mixture
         self.plan = plan
         self.batch_chunks = batch_chunks
         self._denoise = denoise
-        self._mixture_chunks = self._cut(mixture)
+        # Once for all steps and draws.
+        self._conditions = [condition(batch) for batch in self._batches(mixture)]
 
     def denoise(self, state: Tensor, level: Level) -> Tensor:
         """Clean estimate of a whole tape ``[window, latent_channel, frame]``.
@@ -35,22 +44,22 @@ class Tape:
         The outermost contexts have no core of their own and come back as zeros; the window's halo
         covers them.
         """
-        chunks = self._cut(state)
         pieces = [
-            self._batch(chunks[first : first + self.batch_chunks], first, level)
-            for first in range(0, len(chunks), self.batch_chunks)
+            self._denoise(batch, condition, level)
+            for batch, condition in zip(self._batches(state), self._conditions, strict=True)
         ]
-        return self._join(torch.cat(pieces))
-
-    def _batch(self, state: Tensor, first: int, level: Level) -> Tensor:
-        items = len(state)
-        mixture = self._mixture_chunks[first : first + items]
-        missing = self.batch_chunks - items
-        if missing:
-            state, mixture = _pad_items(state, missing), _pad_items(mixture, missing)
-        clean = self._denoise(state, mixture, level)[:items]
+        chunks = torch.cat(pieces)[: len(state) * self.plan.window_chunks]
         context = self.plan.context_frames
-        return clean[:, :, context : self.plan.chunk_frames - context]
+        return self._join(chunks[:, :, context : self.plan.chunk_frames - context])
+
+    def _batches(self, tape: Tensor) -> list[Tensor]:
+        """Chunks of a tape in batches of one shape, the last one padded with silence."""
+        batches = list(torch.split(self._cut(tape), self.batch_chunks))
+        missing = self.batch_chunks - len(batches[-1])
+        if missing:
+            padding = batches[-1].new_zeros(missing, *batches[-1].shape[1:])
+            batches[-1] = torch.cat([batches[-1], padding])
+        return batches
 
     def _cut(self, tape: Tensor) -> Tensor:
         chunks = [
@@ -63,7 +72,3 @@ class Tape:
         joined = grouped.transpose(1, 2).flatten(2)
         context = self.plan.context_frames
         return torch.nn.functional.pad(joined, (context, context))
-
-
-def _pad_items(chunks: Tensor, missing: int) -> Tensor:
-    return torch.cat([chunks, chunks.new_zeros(missing, *chunks.shape[1:])])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from latentsep.denoisers import Condition
 from latentsep.diffusion.samplers import SAMPLERS
 from latentsep.diffusion.schedule import Level
 from latentsep.models.config import RefinementConfig
@@ -90,7 +91,7 @@ class WindowSeparator:
         cut = slice(edge, latents.shape[2] - edge)
         level = level[:, :, cut]
         mixture = latents[:, :, cut] / level
-        tape = Tape(mixture, self.plan, self.batch_chunks, self._denoise)
+        tape = Tape(mixture, self.plan, self.batch_chunks, self._condition, self._denoise)
         first = self.plan.context_frames + self.plan.step_frames
         kept = slice(first, first + self.plan.decoded_hops + self.plan.extra_frames)
         scale = level[:, :, kept]
@@ -123,10 +124,17 @@ class WindowSeparator:
         start = self.model.objective.start(tape.mixture, lambda: noise(len(self.schedule)))
         return self.sampler(tape.denoise, start, self.schedule, noise)
 
-    def _denoise(self, state: Tensor, mixture: Tensor, level: Level) -> Tensor:
+    def _condition(self, mixture: Tensor) -> Condition:
+        with self._autocast():
+            return self.model.condition(mixture)
+
+    def _denoise(self, state: Tensor, condition: Condition, level: Level) -> Tensor:
+        with self._autocast():
+            return self.model.denoise(state, condition, level)
+
+    def _autocast(self) -> torch.autocast:
         enabled = self.dtype != torch.float32
-        with torch.autocast(self.device.type, self.dtype, enabled=enabled):
-            return self.model.denoise(state, mixture, level)
+        return torch.autocast(self.device.type, self.dtype, enabled=enabled)
 
     def _finish(self, guide: Tensor, mixture: Tensor) -> Tensor:
         rim = self.plan.rim_frames * self.plan.hop_samples

@@ -49,7 +49,7 @@ def trajectory(model: Model) -> torch.Tensor:
 
     def denoise(state: torch.Tensor, level) -> torch.Tensor:
         states.append(state)
-        return model.denoise(state, mixture, level)
+        return model.denoise(state, model.condition(mixture), level)
 
     sampler = SAMPLERS[model.config.sampling.sampler]
     start = model.objective.start(mixture, lambda: noise[-1])

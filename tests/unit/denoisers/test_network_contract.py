@@ -29,6 +29,10 @@ def _inputs(seed, items, frames):
     return torch.randn((2, items, CHANNELS, frames), generator=generator).unbind(0)
 
 
+def _estimate(network, state, mixture, sigma):
+    return network(state, network.condition(mixture), sigma)
+
+
 def test_every_network_keeps_the_protocol(network):
     assert isinstance(network, Network)
 
@@ -36,7 +40,7 @@ def test_every_network_keeps_the_protocol(network):
 @pytest.mark.parametrize("strides", [1, 3, 20])
 def test_the_estimate_has_the_shape_of_the_state(network, strides):
     state, mixture = _inputs(0, 3, strides * network.stride_frames)
-    assert network(state, mixture, SIGMA).shape == state.shape
+    assert _estimate(network, state, mixture, SIGMA).shape == state.shape
 
 
 @pytest.mark.parametrize("which", ["state", "mixture"])
@@ -44,11 +48,11 @@ def test_nothing_changes_beyond_the_receptive_radius(network, which):
     radius, stride = network.receptive_radius_frames, network.stride_frames
     frames = -(-(2 * radius + 40) // stride) * stride
     state, mixture = _inputs(1, 1, frames)
-    before = network(state, mixture, SIGMA)
+    before = _estimate(network, state, mixture, SIGMA)
     for place in range(frames // 2, frames // 2 + stride):
         inputs = {"state": state.clone(), "mixture": mixture.clone()}
         inputs[which][:, :, place] += 1.0
-        after = network(**inputs, sigma=SIGMA)
+        after = _estimate(network, **inputs, sigma=SIGMA)
         moved = (after != before).any(dim=1)[0].nonzero()[:, 0] - place
         assert moved.abs().max() <= radius
 
@@ -60,7 +64,7 @@ def test_the_receptive_radius_is_not_claimed_larger_than_it_is(network):
     reached = 0
     for place in range(frames // 2, frames // 2 + stride):
         seen = state.clone().requires_grad_(True)
-        network(seen, mixture, SIGMA)[:, :, place].sum().backward()
+        _estimate(network, seen, mixture, SIGMA)[:, :, place].sum().backward()
         support = seen.grad.abs().sum(dim=1)[0].nonzero()[:, 0] - place
         reached = max(reached, int(support.abs().max()))
     # Looking ahead and filling in are counted apart, though they never fall together.
@@ -73,8 +77,8 @@ def test_it_moves_with_its_input_by_whole_strides(network, strides):
     radius, stride = network.receptive_radius_frames, network.stride_frames
     frames = -(-(2 * radius + 40) // stride) * stride
     state, mixture = _inputs(3, 1, frames + shift)
-    whole = network(state, mixture, SIGMA)
-    shifted = network(state[:, :, shift:], mixture[:, :, shift:], SIGMA)
+    whole = _estimate(network, state, mixture, SIGMA)
+    shifted = _estimate(network, state[:, :, shift:], mixture[:, :, shift:], SIGMA)
     inside = slice(radius, frames - radius)
     torch.testing.assert_close(shifted[:, :, inside], whole[:, :, shift:][:, :, inside])
 
@@ -82,11 +86,11 @@ def test_it_moves_with_its_input_by_whole_strides(network, strides):
 def test_an_item_alone_gives_the_bits_it_gives_in_company(network):
     state, mixture = _inputs(4, 4, 32)
     padded = torch.zeros(3, CHANNELS, 32)
-    together = network(state, mixture, SIGMA)
+    together = _estimate(network, state, mixture, SIGMA)
     for item in range(4):
         chosen = slice(item, item + 1)
-        company = network(
-            torch.cat([state[chosen], padded]), torch.cat([mixture[chosen], padded]), SIGMA
+        company = _estimate(
+            network, torch.cat([state[chosen], padded]), torch.cat([mixture[chosen], padded]), SIGMA
         )
         # The batch keeps its shape, as on the tape; the companions and the place in it change.
         assert torch.equal(company[0], together[item])
@@ -94,22 +98,26 @@ def test_an_item_alone_gives_the_bits_it_gives_in_company(network):
 
 def test_one_sigma_stands_for_all_items(network):
     state, mixture = _inputs(5, 3, 32)
-    one = network(state, mixture, SIGMA)
-    torch.testing.assert_close(network(state, mixture, SIGMA.expand(3)), one)
+    one = _estimate(network, state, mixture, SIGMA)
+    torch.testing.assert_close(_estimate(network, state, mixture, SIGMA.expand(3)), one)
 
 
 def test_sigma_and_both_inputs_are_listened_to(network):
     state, mixture = _inputs(6, 1, 32)
-    estimate = network(state, mixture, SIGMA)
-    assert (network(state, mixture, torch.tensor([0.2])) - estimate).abs().max() > 1e-4
-    assert (network(mixture, mixture, SIGMA) - estimate).abs().max() > 1e-4
-    assert (network(state, state, SIGMA) - estimate).abs().max() > 1e-4
+    estimate = _estimate(network, state, mixture, SIGMA)
+    assert (_estimate(network, state, mixture, torch.tensor([0.2])) - estimate).abs().max() > 1e-4
+    assert (_estimate(network, mixture, mixture, SIGMA) - estimate).abs().max() > 1e-4
+    assert (_estimate(network, state, state, SIGMA) - estimate).abs().max() > 1e-4
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_weights_are_all_that_a_network_remembers(name):
     network, twin = _build(name, seed=1), _build(name, seed=2)
     state, mixture = _inputs(7, 2, 32)
-    assert not torch.equal(twin(state, mixture, SIGMA), network(state, mixture, SIGMA))
+    assert not torch.equal(
+        _estimate(twin, state, mixture, SIGMA), _estimate(network, state, mixture, SIGMA)
+    )
     twin.load_state_dict(network.state_dict())
-    assert torch.equal(twin(state, mixture, SIGMA), network(state, mixture, SIGMA))
+    assert torch.equal(
+        _estimate(twin, state, mixture, SIGMA), _estimate(network, state, mixture, SIGMA)
+    )

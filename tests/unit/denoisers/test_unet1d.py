@@ -11,7 +11,7 @@ def test_the_untrained_net_passes_half_the_state():
     network = UNet1d(4, widths=[8, 12], blocks=1, bottom_dilations=[1], step_channels=8)
     generator = torch.Generator().manual_seed(0)
     state, mixture = torch.randn((2, 1, 4, 16), generator=generator).unbind(0)
-    torch.testing.assert_close(network(state, mixture, SIGMA), state / 2)
+    torch.testing.assert_close(network(state, network.condition(mixture), SIGMA), state / 2)
 
 
 def test_the_radius_of_a_one_level_net_worked_by_hand():
@@ -49,7 +49,7 @@ def test_every_weight_has_a_gradient():
     randomise(network, seed=0)
     generator = torch.Generator().manual_seed(0)
     state, mixture = torch.randn((2, 2, 4, 16), generator=generator).unbind(0)
-    network(state, mixture, torch.tensor([0.3, 0.9])).square().sum().backward()
+    network(state, network.condition(mixture), torch.tensor([0.3, 0.9])).square().sum().backward()
     without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert not without
 
@@ -58,3 +58,19 @@ def test_every_weight_has_a_gradient():
 def test_impossible_widths_are_refused_by_name(options):
     with pytest.raises(ValueError, match="widths"):
         UNet1d(4, **options)
+
+
+def test_the_skip_of_a_v_network_is_the_mixture_at_the_start_and_nothing_when_clean():
+    network = UNet1d(6, widths=[8, 12], blocks=1, skip="mixture")
+    state, mixture = torch.randn((2, 2, 6, 32), generator=torch.Generator().manual_seed(3)).unbind(
+        0
+    )
+    condition = network.condition(mixture)
+    # Fresh: the residual is 0 and the mask a half.
+    torch.testing.assert_close(network(state, condition, torch.tensor([1.0])), -mixture / 2)
+    assert not network(state, condition, torch.tensor([0.0])).any()
+
+
+def test_another_skip_is_refused_with_its_name():
+    with pytest.raises(ValueError, match="got 'noise'"):
+        UNet1d(6, skip="noise")

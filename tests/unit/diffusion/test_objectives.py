@@ -15,14 +15,21 @@ def objective(request):
 class RecordingNetwork:
     """Answers with what it is told to; keeps what it was asked."""
 
+    local = True
     receptive_radius_frames = 0
     stride_frames = 1
 
     def __init__(self, answer):
         self.answer = answer
 
-    def __call__(self, state, mixture, sigma):
-        self.state, self.mixture, self.sigma = state, mixture, sigma
+    def condition(self, mixture):
+        return (mixture,)
+
+    def regress(self, condition):
+        return ()
+
+    def __call__(self, state, condition, sigma):
+        self.state, (self.mixture,), self.sigma = state, condition, sigma
         return self.answer
 
 
@@ -72,7 +79,7 @@ def test_the_schedule_has_as_many_levels_as_steps_and_one(objective):
 def test_the_estimate_is_the_networks_and_sigma_is_told_once_for_all_items(objective):
     clean, mixture = _pair()
     network = RecordingNetwork(clean)
-    assert objective.clean(network, mixture, mixture, Level(0.25, 0.75)) is clean
+    assert objective.clean(network, mixture, (mixture,), Level(0.25, 0.75)) is clean
     assert network.sigma.tolist() == [0.75]
 
 

@@ -26,7 +26,7 @@ def test_a_model_is_built_from_its_settings():
     assert model.network.stride_frames == STRIDE_FRAMES
     assert model.objective.max_steps > 1
     mixture = torch.zeros(2, 48, 128)
-    assert model.denoise(mixture, mixture, Level(0, 1)).shape == mixture.shape
+    assert model.denoise(mixture, model.condition(mixture), Level(0, 1)).shape == mixture.shape
 
 
 @pytest.mark.parametrize("kind", ["codec", "network", "objective"])

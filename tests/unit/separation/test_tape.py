@@ -26,8 +26,12 @@ def _tapes(seed, windows, frames=PLAN.tape_frames, channels=5):
     return torch.randn((2, windows, channels, frames), generator=generator).unbind(0)
 
 
-def _state_back(state, mixture, level):
-    del mixture, level
+def _as_is(mixture):
+    return (mixture,)
+
+
+def _state_back(state, condition, level):
+    del condition, level
     return state
 
 
@@ -35,7 +39,7 @@ def _state_back(state, mixture, level):
 @pytest.mark.parametrize("windows", [1, 2, 4])
 def test_the_identity_gives_the_tape_back_between_its_contexts(windows, batch_chunks):
     state, mixture = _tapes(0, windows)
-    clean = Tape(mixture, PLAN, batch_chunks, _state_back).denoise(state, START)
+    clean = Tape(mixture, PLAN, batch_chunks, _as_is, _state_back).denoise(state, START)
     inside = slice(PLAN.context_frames, PLAN.tape_frames - PLAN.context_frames)
     assert torch.equal(clean[:, :, inside], state[:, :, inside])
     assert clean.shape == state.shape
@@ -45,7 +49,7 @@ def test_the_identity_gives_the_tape_back_between_its_contexts(windows, batch_ch
 
 def test_state_and_mixture_of_a_chunk_lie_at_the_same_place():
     state, mixture = _tapes(1, 3)
-    tape = Tape(mixture, PLAN, 2, lambda s, m, level: s * m * level.sigma)
+    tape = Tape(mixture, PLAN, 2, _as_is, lambda s, c, level: s * c[0] * level.sigma)
     inside = slice(PLAN.context_frames, PLAN.tape_frames - PLAN.context_frames)
     clean = tape.denoise(state, Level(0.5, 0.5))[:, :, inside]
     assert torch.equal(clean, (state * mixture * 0.5)[:, :, inside])
@@ -54,27 +58,42 @@ def test_state_and_mixture_of_a_chunk_lie_at_the_same_place():
 def test_every_call_has_the_one_shape():
     shapes = []
 
-    def recorded(state, mixture, level):
+    def recorded(state, condition, level):
+        (mixture,) = condition
         shapes.append((tuple(state.shape), tuple(mixture.shape)))
         return state
 
     state, mixture = _tapes(2, 3)
-    Tape(mixture, PLAN, 4, recorded).denoise(state, START)
+    Tape(mixture, PLAN, 4, _as_is, recorded).denoise(state, START)
     # 3 windows of 3 chunks make 3 calls of 4, the last one padded with silence.
     assert shapes == [((4, 5, 10), (4, 5, 10))] * 3
+
+
+def test_the_mixture_is_looked_at_once_however_many_steps_follow():
+    seen = []
+
+    def counted(mixture):
+        seen.append(len(mixture))
+        return (mixture,)
+
+    state, mixture = _tapes(3, 3)
+    tape = Tape(mixture, PLAN, 4, counted, _state_back)
+    for _ in range(3):
+        tape.denoise(state, START)
+    assert seen == [4] * 3  # 9 chunks in batches of 4
 
 
 def test_an_overlapping_context_is_thrown_away():
     """A chunk sees its context; what it says there does not count."""
 
-    def wrong_in_the_context(state, mixture, level):
+    def wrong_in_the_context(state, condition, level):
         clean = _state_back(state, mixture, level).clone()
         clean[:, :, : PLAN.context_frames] = torch.nan
         clean[:, :, -PLAN.context_frames :] = torch.nan
         return clean
 
     state, mixture = _tapes(3, 2)
-    clean = Tape(mixture, PLAN, 3, wrong_in_the_context).denoise(state, START)
+    clean = Tape(mixture, PLAN, 3, _as_is, wrong_in_the_context).denoise(state, START)
     assert torch.isfinite(clean).all()
 
 
@@ -85,7 +104,7 @@ def test_a_window_has_the_same_bits_in_any_company(batch_chunks):
     state, mixture = _tapes(4, 3, plan.tape_frames, channels=48)
 
     def denoised(windows):
-        tape = Tape(mixture[windows], plan, batch_chunks, model.denoise)
+        tape = Tape(mixture[windows], plan, batch_chunks, model.condition, model.denoise)
         return tape.denoise(state[windows], Level(0.3, 0.7, 0.1))
 
     together = denoised([0, 1, 2])
@@ -99,7 +118,7 @@ def test_chunks_join_to_what_the_whole_tape_gives_at_once():
     plan = plan_windows(model, SeparationOptions(), steps=2)
     state, mixture = _tapes(5, 1, plan.tape_frames, channels=48)
     level = Level(0.3, 0.7, 0.1)
-    chunked = Tape(mixture, plan, 1, model.denoise).denoise(state, level)
-    whole = model.denoise(state, mixture, level)
+    chunked = Tape(mixture, plan, 1, model.condition, model.denoise).denoise(state, level)
+    whole = model.denoise(state, model.condition(mixture), level)
     inside = slice(plan.context_frames, plan.tape_frames - plan.context_frames)
     torch.testing.assert_close(chunked[:, :, inside], whole[:, :, inside])
