@@ -6,6 +6,7 @@ mid and fewer of side makes it compact; what true vocals lose on the way is in d
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ class MdctCodec(nn.Module):
     channels = 2
     extra_frames = 1
     reach_frames = 1
+    exact_reach = True
     basis: Tensor
 
     def __init__(
@@ -46,7 +48,9 @@ class MdctCodec(nn.Module):
         self.side_bins = side_bins
         self.latent_channels = mid_bins + side_bins
         self.bandwidth_hz = mid_bins / hop_samples * sample_rate_hz / 2
-        self.register_buffer("basis", mdct_basis(hop_samples, mid_bins), persistent=False)
+        self.register_buffer(
+            "basis", lapped_basis(hop_samples, mid_bins, torch.cos), persistent=False
+        )
 
     def encode(self, waveform: Tensor) -> Tensor:
         """``[item, 2, hops * hop]`` -> ``[item, mid_bins + side_bins, hops + 1]``.
@@ -54,12 +58,12 @@ class MdctCodec(nn.Module):
         Frame ``f`` is centred on the border between hop ``f - 1`` and hop ``f``.
         """
         check_waveform(self, waveform)
-        return torch.stack([self._encode_item(item) for item in _rotate(waveform)])
+        return torch.stack([self._encode_item(item) for item in rotate(waveform)])
 
     def decode(self, latents: Tensor) -> Tensor:
         """``[item, mid_bins + side_bins, hops + 1]`` -> ``[item, 2, hops * hop]``."""
         check_latents(self, latents)
-        return _rotate(torch.stack([self._decode_item(item) for item in latents]))
+        return rotate(torch.stack([self._decode_item(item) for item in latents]))
 
     # One item at a time: matrix products of other sizes may take another kernel, whose sums differ
     # in the last bit (seen on a Xeon with MKL), and a track's bits must not depend on its company.
@@ -80,16 +84,19 @@ class MdctCodec(nn.Module):
         return hops.flatten(1)
 
 
-def mdct_basis(hop_samples: int, bins: int) -> Tensor:
-    """Windowed cosines ``[2 * hop_samples, bins]`` float32; orthonormal over overlapping frames."""
+def lapped_basis(hop_samples: int, bins: int, transform: Callable[[Tensor], Tensor]) -> Tensor:
+    """Windowed cosines (MDCT) or sines (MDST) ``[2 * hop_samples, bins]`` float32.
+
+    The cosines are orthonormal over overlapping frames, and so are the sines.
+    """
     n = torch.arange(2 * hop_samples, dtype=torch.float64)[:, None]
     k = torch.arange(bins, dtype=torch.float64)[None, :]
     window = torch.sin(math.pi / (2 * hop_samples) * (n + 0.5))
     phase = math.pi / hop_samples * (n + 0.5 + hop_samples / 2) * (k + 0.5)
-    return (math.sqrt(2 / hop_samples) * window * torch.cos(phase)).float()
+    return (math.sqrt(2 / hop_samples) * window * transform(phase)).float()
 
 
-def _rotate(stereo: Tensor) -> Tensor:
+def rotate(stereo: Tensor) -> Tensor:
     """Left and right to mid and side, and back: the rotation is its own inverse."""
     left, right = (stereo * math.sqrt(0.5)).unbind(1)
     return torch.stack([left + right, left - right], dim=1)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from latentsep.codecs import Codec
+from latentsep.codecs.level import local_power
 
 LEVEL_FLOOR = 1e-6
 """Added to the mixture's local power (1 is a typical song): digital silence stays silence, and what
@@ -36,11 +37,4 @@ class LatentSpace(nn.Module):
 
     def level(self, mixture: Tensor) -> Tensor:
         """Root mean square ``[item, 1, frame]`` of mixture latents under a triangular window."""
-        power = mixture.square().mean(dim=1, keepdim=True)
-        radius = self.level_radius_frames
-        rising = torch.arange(1, radius + 2, device=mixture.device, dtype=mixture.dtype)
-        window = torch.cat([rising, rising[:-1].flip(0)])
-        window = (window / window.sum())[None, None]
-        # One item at a time: a convolution of one and of many differ in the last bit.
-        smooth = [nn.functional.conv1d(item[None], window, padding=radius) for item in power]
-        return (torch.cat(smooth) + LEVEL_FLOOR).sqrt()
+        return (local_power(mixture, self.level_radius_frames) + LEVEL_FLOOR).sqrt()

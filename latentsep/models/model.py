@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from latentsep.codecs import CODECS
+from latentsep.codecs import CODECS, Codec
 from latentsep.denoisers import NETWORKS, Condition
 from latentsep.diffusion.objectives import OBJECTIVES, Objective
 from latentsep.diffusion.samplers import SAMPLERS
@@ -26,7 +26,7 @@ class Model(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        codec = _build("codec", CODECS, config.codec)
+        codec = build_codec(config.codec)
         if codec.channels != MODEL_CHANNELS:
             raise ModelError(
                 f"codec.options.channels must be {MODEL_CHANNELS}, got {codec.channels}; "
@@ -70,6 +70,16 @@ class Model(nn.Module):
                 f"chunk.frames must be a multiple of {stride} and leave at least {stride} frames "
                 f"between two contexts of {context}, got {chunk.frames}"
             )
+
+
+def build_codec(part: PartConfig) -> Codec:
+    """A codec from its settings, with untrained weights where it has any.
+
+    Raises:
+        ModelError: it is unknown, or its options do not fit.
+    """
+    codec: Codec = _build("codec", CODECS, part)
+    return codec
 
 
 def _build(kind: str, registry: dict, part: PartConfig):  # type: ignore[no-untyped-def,type-arg] # noqa: ANN202

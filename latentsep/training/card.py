@@ -1,8 +1,8 @@
-"""The model card that is written beside trained weights."""
+"""The card that is written beside trained weights."""
 
 from collections.abc import Iterable
 
-from latentsep.training.config import TrainConfig
+from latentsep.training.config import CodecTrainConfig, DataConfig, ScheduleConfig, TrainConfig
 from latentsep.training.loop import Progress
 from latentsep.training.mixing import StemPool
 
@@ -10,19 +10,39 @@ from latentsep.training.mixing import StemPool
 def model_card(config: TrainConfig, progress: Progress, pool: StemPool) -> str:
     """Markdown: what the model is, what it was trained on and for how long."""
     model = config.model
-    data = config.data
-    sources = [*data.songs, *data.vocals, *data.accompaniment, *data.impulse_responses]
-    listed = _bullets(f"`{source}`" for source in sources)
     return f"""# {model.name}
 
 {model.description}
 
 - licence of the weights: {model.licence}
 - codec `{model.codec.name}`, network `{model.network.name}`, objective `{model.objective.name}`
-- trained for {progress.elapsed_s / 3600:.2f} hours of wall time, {progress.step} steps of \
-{config.batch_items} examples, {progress.skipped_steps} steps skipped as not finite
+{_schedule(config, progress)}
 
-## Training data
+{_data(config.data, pool)}
+"""
+
+
+def codec_card(config: CodecTrainConfig, progress: Progress, pool: StemPool) -> str:
+    """Markdown: what the codec was trained on and for how long."""
+    return f"""# Codec {config.codec.name}
+
+- options: {config.codec.options}
+{_schedule(config, progress)}
+
+{_data(config.data, pool)}
+"""
+
+
+def _schedule(config: ScheduleConfig, progress: Progress) -> str:
+    return (
+        f"- trained for {progress.elapsed_s / 3600:.2f} hours of wall time, {progress.step} steps "
+        f"of {config.batch_items} examples, {progress.skipped_steps} steps skipped as not finite"
+    )
+
+
+def _data(data: DataConfig, pool: StemPool) -> str:
+    sources = [*data.songs, *data.vocals, *data.accompaniment, *data.impulse_responses]
+    return f"""## Training data
 
 {len(pool.generated)} generated songs of {data.generated_song_s:g} s, \
 {len(pool.recorded)} recorded songs, {len(pool.loose_vocals)} loose vocal \
@@ -35,8 +55,7 @@ Sources of the recordings:
 
 Their places in the data folder:
 
-{listed}
-"""
+{_bullets(f"`{source}`" for source in sources)}"""
 
 
 def _bullets(lines: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from latentsep.models.config import Frozen, ModelConfig
+from latentsep.models.config import Frozen, ModelConfig, PartConfig
 
 
 class DataConfig(Frozen):
@@ -31,10 +31,9 @@ class DataConfig(Frozen):
     )
 
 
-class TrainConfig(Frozen):
-    """One training from nothing to a model folder."""
+class ScheduleConfig(Frozen):
+    """How long and how fast; what is trained comes beside it."""
 
-    model: ModelConfig
     data: DataConfig
     duration_s: PositiveFloat = Field(
         description="wall time of the whole schedule, resumes included"
@@ -46,10 +45,30 @@ class TrainConfig(Frozen):
     weight_decay: NonNegativeFloat = 0.01
     ema_decay: float = Field(0.999, ge=0, lt=1)
     bf16: bool = Field(True, description="autocast the network; faster where the CPU has AMX")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
     threads: PositiveInt | None = Field(None, description="CPU threads; free cores by default")
     seed: NonNegativeInt = 0
     checkpoint_every_s: PositiveFloat = 300.0
-    scale_examples: PositiveInt = Field(256, description="crops that set the latents' scale")
+    scale_examples: PositiveInt = Field(256, description="crops that set the scale of channels")
     scale_exponent: float = Field(
         0.6, ge=0, le=1, description="how far channels are evened out: 1 gives unit variance each"
+    )
+
+
+class TrainConfig(ScheduleConfig):
+    """One training of a model from nothing to a model folder."""
+
+    model: ModelConfig
+    codec_weights: str | None = Field(
+        None,
+        description="folder of a trained codec, or of a transformers checkpoint, or its hub name",
+    )
+
+
+class CodecTrainConfig(ScheduleConfig):
+    """One training of a codec from nothing to a codec folder."""
+
+    codec: PartConfig
+    latent_noise: float = Field(
+        0.3, ge=0, description="most noise added to the latents in training, by their level"
     )

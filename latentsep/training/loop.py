@@ -10,13 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from latentsep.errors import ConfigError
-from latentsep.models.model import Model
-from latentsep.training.config import TrainConfig
+from latentsep.training.config import ScheduleConfig
 from latentsep.training.ema import Ema
-from latentsep.training.mixing import Mixer
+from latentsep.training.task import Task
 
 logger = logging.getLogger(__name__)
 
@@ -35,33 +33,32 @@ class Progress:
 
 
 class Trainer:
-    """Trains one model; ``run`` returns when the wall time of the schedule is used up.
+    """Trains one task; ``run`` returns when the wall time of the schedule is used up.
 
     A run that is cut off goes on from its last checkpoint with the same random draws. Steps whose
     loss or gradient is not finite are skipped and counted.
     """
 
-    def __init__(self, config: TrainConfig, model: Model, mixer: Mixer, folder: Path) -> None:
+    def __init__(self, config: ScheduleConfig, task: Task, folder: Path) -> None:
         self.config = config
-        self.model = model
-        self.mixer = mixer
+        self.task = task
         self.folder = folder
         self.progress = Progress()
         self.rng = np.random.default_rng(config.seed)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.optimizer = torch.optim.AdamW(
-            model.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            task.module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        self.ema = Ema(model.network, config.ema_decay)
+        self.ema = Ema(task.module, config.ema_decay)
 
     def run(self) -> None:
-        """Train until the schedule ends; start with the latents' scale, or with a checkpoint."""
+        """Train until the schedule ends; start anew, or with a checkpoint."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if (self.folder / CHECKPOINT_FILE).exists():
             self.restore()
         else:
-            set_latent_scale(self.model, self.mixer, self.config, self.rng)
-        self.model.train()
+            self.task.prepare(self.rng)
+        self.task.module.train()
         saved_at_s = self.progress.elapsed_s
         losses: list[float] = []
         while self.progress.elapsed_s < self.config.duration_s:
@@ -80,15 +77,15 @@ class Trainer:
         """One optimiser step; returns its loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
-        vocals, mixture = self._batch()
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bf16):
-            loss = self.model.objective.loss(self.model.network, vocals, mixture, self.generator)
+        batch = self.task.batch(self.rng)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self.config.bf16):
+            loss = self.task.loss(batch, self.generator)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.model.network.parameters(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(self.task.module.parameters(), 1.0)
         if torch.isfinite(loss) and torch.isfinite(norm):
             self.optimizer.step()
-            self.ema.update(self.model.network, self.progress.step)
+            self.ema.update(self.task.module, self.progress.step)
         else:
             self.progress.skipped_steps += 1
         self.progress.step += 1
@@ -98,13 +95,13 @@ class Trainer:
         """Write the checkpoint under a temporary name, then put it in place."""
         state = {
             "progress": vars(self.progress),
-            "scale": self.model.latent_space.scale,
-            "network": self.model.network.state_dict(),
+            "statistics": self.task.statistics,
+            "module": self.task.module.state_dict(),
             "ema": self.ema.state(),
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "rng": json.dumps(self.rng.bit_generator.state),
-            "config": self.config.model_dump_json(),
+            "identity": self.task.identity,
         }
         temporary = self.folder / f"{CHECKPOINT_FILE}.part"
         torch.save(state, temporary)
@@ -114,38 +111,36 @@ class Trainer:
         """Continue where the checkpoint stands.
 
         Raises:
-            ConfigError: the checkpoint is of another model.
+            ConfigError: the checkpoint is of another task.
         """
         file = self.folder / CHECKPOINT_FILE
         try:
-            state = torch.load(file, weights_only=True)
+            state = torch.load(file, map_location=self._device, weights_only=True)
         except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
             raise ConfigError(f"{file} cannot be read: {error}; remove it to start anew") from error
-        saved = json.loads(state["config"])["model"]
-        if saved != self.config.model.model_dump(mode="json"):
+        if state["identity"] != self.task.identity:
             raise ConfigError(
-                f"{self.folder / CHECKPOINT_FILE} belongs to another model than the one to train; "
-                "take another run folder, or remove the checkpoint"
+                f"{self.folder / CHECKPOINT_FILE} belongs to another model or codec than "
+                "the one to train; take another run folder, or remove the checkpoint"
             )
         self.progress = Progress(**state["progress"])
-        self.model.latent_space.scale.copy_(state["scale"])
-        self.model.network.load_state_dict(state["network"])
+        for name, tensor in self.task.statistics.items():
+            tensor.copy_(state["statistics"][name])
+        self.task.module.load_state_dict(state["module"])
         self.ema.restore(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"])
+        self.generator.set_state(state["generator"].cpu())
         self.rng.bit_generator.state = json.loads(state["rng"])
         logger.info("resumed step=%d elapsed_s=%.0f", self.progress.step, self.progress.elapsed_s)
 
-    def averaged_model(self) -> Model:
-        """A copy of the model with the averaged weights."""
-        model = Model(self.config.model)
-        model.latent_space.load_state_dict(self.model.latent_space.state_dict())
-        self.ema.copy_to(model.network)
-        return model.eval()
+    def use_average(self) -> None:
+        """Put the averaged weights into the task's module; the end of a training."""
+        self.ema.copy_to(self.task.module)
+        self.task.module.eval()
 
-    def _batch(self) -> tuple[Tensor, Tensor]:
-        vocals, accompaniment = self.mixer.batch(self.config.batch_items, self.rng)
-        return levelled_pair(self.model, torch.from_numpy(vocals), torch.from_numpy(accompaniment))
+    @property
+    def _device(self) -> torch.device:
+        return next(self.task.module.parameters()).device
 
     def _learning_rate(self) -> float:
         warmup = min(1.0, (self.progress.step + 1) / self.config.warmup_steps)
@@ -167,32 +162,3 @@ class Trainer:
         with (self.folder / CURVE_FILE).open("a", encoding="utf-8") as curve:
             curve.write(json.dumps(line) + "\n")
         logger.info(" ".join(f"{key}={value}" for key, value in line.items()))
-
-
-@torch.no_grad()
-def levelled_pair(model: Model, vocals: Tensor, accompaniment: Tensor) -> tuple[Tensor, Tensor]:
-    """Stems ``[item, channel, sample]`` -> latents of vocals and mixture, both levelled."""
-    space = model.latent_space
-    clean = space.encode(vocals)
-    mixture = space.encode(vocals + accompaniment)
-    level = space.level(mixture)
-    return clean / level, mixture / level
-
-
-@torch.no_grad()
-def set_latent_scale(
-    model: Model, mixer: Mixer, config: TrainConfig, rng: np.random.Generator
-) -> None:
-    """Set each latent channel's scale from vocals and mixtures of the training data.
-
-    ``scale = deviation ** -scale_exponent``, then one factor for unit power overall. An exponent
-    below 1 leaves loud channels louder, so that the loss still cares most for what is heard.
-    """
-    vocals, accompaniment = mixer.batch(config.scale_examples, rng)
-    encode = model.latent_space.codec.encode
-    clean = encode(torch.from_numpy(vocals))
-    mixture = encode(torch.from_numpy(vocals + accompaniment))
-    power = (clean.square().mean(dim=(0, 2)) + mixture.square().mean(dim=(0, 2))) / 2
-    scale = (power + 1e-9).pow(-config.scale_exponent / 2)
-    scale = scale / (power * scale.square()).mean().sqrt()
-    model.latent_space.scale.copy_(scale[:, None])

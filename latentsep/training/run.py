@@ -1,4 +1,4 @@
-"""From a training file to a model folder."""
+"""From a training file to a model folder, or to a codec folder."""
 
 import logging
 import os
@@ -10,57 +10,102 @@ import yaml
 from pydantic import ValidationError
 
 from latentsep.audio.folders import make_writable
+from latentsep.codecs import Codec
+from latentsep.codecs.stft_ae import StftAeCodec
 from latentsep.errors import ConfigError
+from latentsep.models.codec_folder import fill_codec, save_codec
 from latentsep.models.config import explain
 from latentsep.models.folder import save_model
-from latentsep.models.model import Model
-from latentsep.training.card import model_card
-from latentsep.training.config import TrainConfig
+from latentsep.models.model import Model, build_codec
+from latentsep.separation.separator import pick_device
+from latentsep.training.card import codec_card, model_card
+from latentsep.training.codec_task import CodecTask
+from latentsep.training.config import CodecTrainConfig, ScheduleConfig, TrainConfig
 from latentsep.training.loop import Trainer
-from latentsep.training.mixing import Mixer, PoolPlaces, load_pool
+from latentsep.training.mixing import Mixer, PoolPlaces, StemPool, load_pool
+from latentsep.training.separation_task import SeparationTask
 
 logger = logging.getLogger(__name__)
 
 
-def read_train_config(path: Path) -> TrainConfig:
-    """Read a YAML file of ``configs/train``.
+def read_train_config(path: Path) -> TrainConfig | CodecTrainConfig:
+    """Read a YAML file of ``configs/train``: of a model, or of a codec.
 
     Raises:
         ConfigError: unreadable, not YAML, or with unknown or impossible settings.
     """
     try:
-        return TrainConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        kind = CodecTrainConfig if _is_codec(settings) else TrainConfig
+        return kind.model_validate(settings)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     except ValidationError as error:
         raise ConfigError(f"{path}: {explain(error)}") from error
 
 
-def train(config: TrainConfig, data_folder: Path, run_folder: Path, model_folder: Path) -> None:
-    """Train to the end of the schedule and write the model folder.
+def train(
+    config: TrainConfig | CodecTrainConfig, data_folder: Path, run_folder: Path, out_folder: Path
+) -> None:
+    """Train to the end of the schedule and write a model folder, or a codec folder.
 
     Args:
         config: what to train.
         data_folder: recorded stems; paths in the configuration are relative to it.
         run_folder: checkpoints, the curve and generated songs; a second call goes on from there.
-        model_folder: where the finished model goes.
+        out_folder: where the finished model or codec goes.
 
     Raises:
         ConfigError: a folder cannot be written, or a setting does not fit the model.
+        ModelError: the codec's weights do not fit it.
         AudioDecodeError: a recorded stem cannot be read.
     """
-    for folder in (run_folder, model_folder):
+    for folder in (run_folder, out_folder):
         make_writable(folder)
     torch.set_num_threads(config.threads or free_cores())
     torch.manual_seed(config.seed)
+    if isinstance(config, CodecTrainConfig):
+        _train_codec(config, data_folder, run_folder, out_folder)
+    else:
+        _train_model(config, data_folder, run_folder, out_folder)
+
+
+def _train_model(
+    config: TrainConfig, data_folder: Path, run_folder: Path, model_folder: Path
+) -> None:
     model = Model(config.model)
     codec = model.latent_space.codec
-    stride = model.network.stride_frames
-    if config.crop_frames % stride or config.crop_frames <= codec.extra_frames:
-        raise ConfigError(
-            f"crop_frames must be a multiple of {stride}, the network's stride, above "
-            f"{codec.extra_frames}, got {config.crop_frames}"
-        )
+    model.latent_space.requires_grad_(False)
+    if config.codec_weights is not None:
+        fill_codec(model.latent_space, config.model.codec, Path(config.codec_weights))
+    _check_crop(config, codec, model.network.stride_frames)
+    model = model.to(pick_device(config.device))
+    pool, mixer = _data(config, codec, data_folder, run_folder)
+    trainer = Trainer(config, SeparationTask(config, model, mixer), run_folder)
+    trainer.run()
+    trainer.use_average()
+    save_model(model_folder, model, model_card(config, trainer.progress, pool))
+
+
+def _train_codec(
+    config: CodecTrainConfig, data_folder: Path, run_folder: Path, codec_folder: Path
+) -> None:
+    codec = build_codec(config.codec)
+    if not isinstance(codec, StftAeCodec):
+        raise ConfigError(f"only the codec 'stft_ae' can be trained, got {config.codec.name!r}")
+    _check_crop(config, codec, 1)
+    codec = codec.to(pick_device(config.device))
+    pool, mixer = _data(config, codec, data_folder, run_folder)
+    trainer = Trainer(config, CodecTask(config, codec, mixer), run_folder)
+    trainer.run()
+    trainer.use_average()
+    codec.measure_bands()
+    save_codec(codec_folder, config.codec, codec, codec_card(config, trainer.progress, pool))
+
+
+def _data(
+    config: ScheduleConfig, codec: Codec, data_folder: Path, run_folder: Path
+) -> tuple[StemPool, Mixer]:
     places = PoolPlaces(
         data_folder,
         run_folder / "songs",
@@ -71,9 +116,19 @@ def train(config: TrainConfig, data_folder: Path, run_folder: Path, model_folder
     pool = load_pool(config.data, places)
     logger.info("pool %s", pool.describe())
     crop_samples = (config.crop_frames - codec.extra_frames) * codec.hop_samples
-    trainer = Trainer(config, model, Mixer(pool, config.data, crop_samples), run_folder)
-    trainer.run()
-    save_model(model_folder, trainer.averaged_model(), model_card(config, trainer.progress, pool))
+    return pool, Mixer(pool, config.data, crop_samples)
+
+
+def _check_crop(config: ScheduleConfig, codec: Codec, stride: int) -> None:
+    if config.crop_frames % stride or config.crop_frames <= codec.extra_frames:
+        raise ConfigError(
+            f"crop_frames must be a multiple of {stride}, the network's stride, above "
+            f"{codec.extra_frames}, got {config.crop_frames}"
+        )
+
+
+def _is_codec(settings: object) -> bool:
+    return isinstance(settings, dict) and "codec" in settings and "model" not in settings
 
 
 def free_cores() -> int:

@@ -3,20 +3,14 @@ import json
 import numpy as np
 import pytest
 import torch
-from tiny_models import CONFIG, tiny_model
+from tiny_models import CONFIG
 from tiny_training import tiny_pool, tiny_train_config
 
 from latentsep.errors import ConfigError
 from latentsep.models.model import Model
-from latentsep.training.loop import (
-    CHECKPOINT_FILE,
-    CURVE_FILE,
-    LOG_EVERY_STEPS,
-    Trainer,
-    levelled_pair,
-    set_latent_scale,
-)
+from latentsep.training.loop import CHECKPOINT_FILE, CURVE_FILE, LOG_EVERY_STEPS, Trainer
 from latentsep.training.mixing import Mixer
+from latentsep.training.separation_task import SeparationTask
 
 CROP_SAMPLES = 31 * 64
 
@@ -31,7 +25,7 @@ def _trainer(folder, seed=0, **changes):
     config = tiny_train_config(**changes)
     folder.mkdir(exist_ok=True)
     mixer = Mixer(tiny_pool(), config.data, CROP_SAMPLES)
-    return Trainer(config, _fresh_model(config, seed), mixer, folder)
+    return Trainer(config, SeparationTask(config, _fresh_model(config, seed), mixer), folder)
 
 
 class BrokenMixer:
@@ -51,7 +45,7 @@ class BrokenMixer:
 
 
 def _weights(trainer):
-    return [value.clone() for value in trainer.model.network.state_dict().values()]
+    return [value.clone() for value in trainer.task.module.state_dict().values()]
 
 
 def _equal(first, second):
@@ -59,11 +53,9 @@ def _equal(first, second):
 
 
 def _loss_on_fixed_examples(trainer):
-    vocals, accompaniment = trainer.mixer.batch(16, np.random.default_rng(99))
-    pair = levelled_pair(trainer.model, torch.from_numpy(vocals), torch.from_numpy(accompaniment))
-    generator = torch.Generator().manual_seed(0)
+    batch = trainer.task.batch(np.random.default_rng(99))
     with torch.no_grad():
-        return trainer.model.objective.loss(trainer.model.network, *pair, generator).item()
+        return trainer.task.loss(batch, torch.Generator().manual_seed(0)).item()
 
 
 @pytest.mark.parametrize("objective", ["bridge", "regression"])
@@ -104,12 +96,12 @@ def test_a_resumed_training_has_the_bits_of_one_that_was_never_cut(tmp_path, sav
 
 def test_the_scale_of_the_latents_comes_back_with_the_checkpoint(tmp_path):
     first = _trainer(tmp_path)
-    set_latent_scale(first.model, first.mixer, first.config, first.rng)
+    first.task.prepare(first.rng)
     first.save()
     second = _trainer(tmp_path)
     second.restore()
-    assert torch.equal(second.model.latent_space.scale, first.model.latent_space.scale)
-    assert not torch.equal(first.model.latent_space.scale, torch.ones(48, 1))
+    assert torch.equal(second.task.statistics["scale"], first.task.statistics["scale"])
+    assert not torch.equal(first.task.statistics["scale"], torch.ones(48, 1))
 
 
 def test_the_checkpoint_of_another_model_is_refused(tmp_path):
@@ -158,7 +150,7 @@ def test_a_save_that_is_cut_off_leaves_the_old_checkpoint(tmp_path, monkeypatch)
 
 def test_steps_that_are_not_finite_are_skipped_and_counted(tmp_path):
     trainer = _trainer(tmp_path)
-    trainer.mixer = BrokenMixer(trainer.mixer, {1, 2})
+    trainer.task.mixer = BrokenMixer(trainer.task.mixer, {1, 2})
     trainer.step()
     after_one, average = _weights(trainer), [value.clone() for value in trainer.ema.state()]
     assert np.isnan(trainer.step())
@@ -208,47 +200,11 @@ def test_checkpoints_come_as_often_as_wanted(tmp_path):
     assert all(gap >= 0.05 for gap in np.diff(saved_at_s[:-1]))
 
 
-def test_the_averaged_model_has_the_average_and_the_scale(tmp_path):
+def test_a_training_ends_with_the_average(tmp_path):
     trainer = _trainer(tmp_path)
-    set_latent_scale(trainer.model, trainer.mixer, trainer.config, trainer.rng)
     for _ in range(3):
         trainer.step()
-    averaged = trainer.averaged_model()
-    assert _equal(list(averaged.network.parameters()), trainer.ema.state())
-    assert not _equal(list(averaged.network.parameters()), _weights(trainer))
-    assert torch.equal(averaged.latent_space.scale, trainer.model.latent_space.scale)
-    assert not averaged.training
-
-
-@pytest.mark.parametrize("exponent", [0.0, 0.6, 1.0])
-def test_scaled_latents_have_unit_power(exponent):
-    config = tiny_train_config(scale_exponent=exponent, scale_examples=32)
-    model = tiny_model()
-    mixer = Mixer(tiny_pool(), config.data, CROP_SAMPLES)
-    set_latent_scale(model, mixer, config, np.random.default_rng(0))
-    vocals, rest = (torch.from_numpy(s) for s in mixer.batch(32, np.random.default_rng(0)))
-    encode = model.latent_space.encode
-    power = (encode(vocals).square() + encode(vocals + rest).square()).mean(dim=(0, 2)) / 2
-    assert power.mean().item() == pytest.approx(1, rel=1e-3)
-    if exponent == 1.0:
-        # Every channel on its own; the quietest are held back by the floor.
-        assert power.median().item() == pytest.approx(1, rel=0.05)
-
-
-def test_exponent_0_gives_every_channel_one_scale():
-    config = tiny_train_config(scale_exponent=0.0)
-    model = tiny_model()
-    mixer = Mixer(tiny_pool(), config.data, CROP_SAMPLES)
-    set_latent_scale(model, mixer, config, np.random.default_rng(0))
-    scale = model.latent_space.scale
-    torch.testing.assert_close(scale, scale[:1].expand_as(scale))
-
-
-def test_a_pair_shares_the_level_of_its_mixture():
-    model = tiny_model()
-    vocals, rest = torch.randn((2, 2, 2, 640), generator=torch.Generator().manual_seed(0))
-    clean, mixture = levelled_pair(model, vocals, rest)
-    space = model.latent_space
-    level = space.level(space.encode(vocals + rest))
-    torch.testing.assert_close(clean * level, space.encode(vocals))
-    torch.testing.assert_close(mixture * level, space.encode(vocals + rest))
+    assert not _equal(list(trainer.task.module.parameters()), trainer.ema.state())
+    trainer.use_average()
+    assert _equal(list(trainer.task.module.parameters()), trainer.ema.state())
+    assert not trainer.task.module.training
