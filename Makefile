@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Debian packages that the tests need: independent readers of what we write, and an object store.
-TEST_PACKAGES := flac sox libsox-fmt-mp3 ceph-mon ceph-osd radosgw
+# Debian packages that the tests need: independent readers of what we write, an object store, and
+# what the rich songs are made with.
+TEST_PACKAGES := flac sox libsox-fmt-mp3 ceph-mon ceph-osd radosgw \
+	fluidsynth fluid-soundfont-gm espeak-ng
 
 .PHONY: demo test check unit integration system-packages clean
 

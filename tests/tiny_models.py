@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch import nn
 
 from latentsep.models.config import ModelConfig
 from latentsep.models.model import Model
@@ -38,6 +39,36 @@ CONFIG = {
     "chunk": {"frames": 128, "context_frames": RADIUS_FRAMES},
     "refinement": {"window_samples": 256},
 }
+
+
+class ChunkwideNetwork(nn.Module):
+    """No local network: what it says of a frame depends on the mean of its whole chunk.
+
+    Tests register it in ``NETWORKS`` themselves.
+    """
+
+    local = False
+    receptive_radius_frames = 16
+    stride_frames = 4
+
+    def __init__(self, latent_channels):
+        super().__init__()
+
+    def condition(self, mixture):
+        return (mixture,)
+
+    def regress(self, condition):
+        return ()
+
+    def forward(self, state, condition, sigma):
+        clean = (state + condition[0]) / 2
+        return clean * torch.sigmoid(4 * clean.mean(dim=2, keepdim=True))
+
+
+def chunkwide_config(halo_frames=None, **changes):
+    """The settings of a model with a ``ChunkwideNetwork``."""
+    chunk = {"frames": 128, "context_frames": 16, "halo_frames": halo_frames}
+    return tiny_config(network={"name": "chunkwide"}, chunk=chunk, **changes)
 
 
 def tiny_config(**changes):

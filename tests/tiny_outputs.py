@@ -28,6 +28,7 @@ _OF_TYPE = {
     pa.int32(): 1,
     pa.bool_(): False,
     pa.timestamp("us", tz="UTC"): EPOCH,
+    pa.list_(pa.float32()): [1.0],
 }
 
 

@@ -87,6 +87,12 @@ _QUALITY = (
     _optional("bleed_db", _FLOAT, "dB", "spectral overlap of the stems; lower is cleaner"),
     _optional("bandwidth_hz", _FLOAT, "Hz", "highest frequency the mixture carries"),
     _optional("draw_spread_db", _FLOAT, "dB", "spread of the draws to their mean; null for one"),
+    _optional(
+        "draw_spread_by_second_db",
+        pa.list_(pa.float32()),
+        "dB",
+        "the same for each second of the track, low where the model is sure; null where silent",
+    ),
 )
 _SCORES = (
     *(
@@ -113,7 +119,7 @@ _MODEL = (
     _column("model_licence", _STRING, "", "licence of the model's weights"),
     _column("steps", _INT, "", "sampler steps"),
     _column("draws", _INT, "", "samples averaged"),
-    _column("nfe", _INT, "", "network calls per chunk: steps times draws"),
+    _column("nfe", _INT, "", "network calls per chunk, for all steps and draws"),
     _column("seed", _LONG, "", "base of all noise"),
 )
 _RUN = (

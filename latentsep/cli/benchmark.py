@@ -19,7 +19,7 @@ def benchmark() -> None:
 @options.MODEL
 @options.DEVICE
 @options.STEPS
-@options.REFINE
+@options.refinement
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
 @click.option(
     "--length",
@@ -35,7 +35,7 @@ def speed(
     model: str,
     device: str,
     steps: int | None,
-    refine: bool | None,
+    refinement: str | None,
     threads: int,
     audio_s: float,
     repeats: int,
@@ -48,7 +48,7 @@ def speed(
     from latentsep.separation.separator import Separator
 
     torch.set_num_threads(threads)
-    dials = {"device": device, "steps": steps, "refinement": options.refinement_mode(refine)}
+    dials = {"device": device, "steps": steps, "refinement": refinement}
     report = measure_speed(lambda: Separator.from_pretrained(model, **dials), audio_s, repeats)
     _print_values(asdict(report), output)
 
@@ -58,12 +58,16 @@ def speed(
 @options.MODEL
 @options.DEVICE
 @options.STEPS
-@options.REFINE
+@options.refinement
 @options.OUTPUT
 def seams(
-    song: Path, model: str, device: str, steps: int | None, refine: bool | None, output: str
+    song: Path, model: str, device: str, steps: int | None, refinement: str | None, output: str
 ) -> None:
-    """Change of SONG's vocals, in dB, when chunks start elsewhere or have another length."""
+    """What of SONG's vocals depends on where chunks and windows lie, and whether borders show.
+
+    In dB the change of the vocals when chunks start elsewhere or have another length, or windows a
+    longer halo; in % how far the spectral flux at borders is above that elsewhere.
+    """
     from latentsep.audio.decode import read_audio
     from latentsep.audio.resample import resample
     from latentsep.evaluation.seams import measure_seams
@@ -73,12 +77,13 @@ def seams(
     mixture, info = read_audio(song)
     loaded = load_model(model)
     rate_hz = loaded.latent_space.codec.sample_rate_hz
-    mode = options.refinement_mode(refine)
-    chosen = SeparationOptions(device=device, steps=steps, refinement=mode)
-    reports = measure_seams(
+    chosen = SeparationOptions.model_validate(
+        {"device": device, "steps": steps, "refinement": refinement}
+    )
+    figures = measure_seams(
         loaded, chosen, resample(mixture, info.sample_rate_hz, rate_hz), rate_hz
     )
-    _print_values({report.change: report.difference_db for report in reports}, output)
+    _print_values({f"{one.name}, {one.unit}": one.value for one in figures}, output)
 
 
 @benchmark.command()

@@ -1,6 +1,6 @@
 """``latentsep evaluate``: scores against true stems, with references beside them."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +9,17 @@ import click
 
 from latentsep.cli import options
 from latentsep.cli.json_document import print_json
+from latentsep.cli.progress import TrackProgress, printable
+from latentsep.cli.score_table import print_summaries
+from latentsep.version import __version__
 
 if TYPE_CHECKING:
-    from latentsep.evaluation.scoring import Score, Summary
-    from latentsep.training.song_folder import ReferenceSong
+    from latentsep.evaluation.scoring import ScoreOptions, SongScores
+    from latentsep.evaluation.songs import SongSource
+    from latentsep.evaluation.systems import Contest
+
+MIXTURE_TOLERANCE_DB = -50.0
+"""A mixture that differs more from the sum of its stems is told of."""
 
 
 @click.command()
@@ -20,6 +27,23 @@ if TYPE_CHECKING:
 @options.MODEL
 @options.DEVICE
 @options.STEPS
+@options.SAMPLER
+@options.WARM_START
+@click.option("--draws", type=click.IntRange(1), help="Samples whose mean is the result.")
+@options.refinement
+@click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    metavar="NAME=VALUE,...",
+    help='Score the model so, e.g. "steps=8,refinement=off"; repeat it for more rows. Names are '
+    "those of SeparationOptions, and model. The options above hold for what is not named.",
+)
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    help="Folder of a mask U-Net trained with configs/train/mask_unet.yaml.",
+)
 @click.option(
     "--generated",
     type=click.IntRange(0),
@@ -35,71 +59,131 @@ if TYPE_CHECKING:
     show_default=True,
     help="Their length in seconds.",
 )
+@click.option(
+    "--generator",
+    type=click.Choice(["plain", "rich"]),
+    default="plain",
+    show_default=True,
+    help="rich: sampled instruments and speech; needs the extra synth.",
+)
+@click.option(
+    "--excerpt",
+    "excerpt_s",
+    type=click.IntRange(0),
+    default=30,
+    show_default=True,
+    help="Seconds of each song that BSSEval hears; 0 for whole songs.",
+)
+@click.option(
+    "--bsseval",
+    type=click.Choice(["fast", "museval"]),
+    default="fast",
+    show_default=True,
+    help="museval: let museval itself measure it, slowly.",
+)
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--scores",
+    "score_file",
+    type=click.Path(path_type=Path),
+    help="Write the scores of every song to this .csv or .parquet file.",
+)
 @options.OUTPUT
 def evaluate(
     folders: tuple[Path, ...],
     model: str,
     device: str,
-    steps: int | None,
+    variants: tuple[str, ...],
+    baseline: Path | None,
     generated: int,
     length_s: float,
+    generator: str,
+    excerpt_s: int,
+    bsseval: str,
+    jobs: int,
+    score_file: Path | None,
     output: str,
+    **dials: object,
 ) -> None:
-    """Score a model on songs with true stems.
+    """Score a model on songs with true stems, beside what else there is.
 
-    FOLDER is a song (vocals.* and other stems beside it) or holds songs, as MUSDB-HQ does. Scores
-    are utterance SDR and SI-SDR in dB: global over a song, no filter fitted, median over songs.
-    They are not BSSEval v4.
+    FOLDER is a song (vocals.* and other stems beside it, mixture.* if there is one), or holds
+    songs, or is the whole of MUSDB-HQ, whose test songs are then scored.
+
+    Scores are medians over songs: BSSEval version 4 as museval defines it, of 1-s frames of an
+    excerpt; SDR and SI-SDR of whole songs without any filter; MR-STFT distance; and what is heard
+    where the true vocals are silent. docs/evaluation.md says how to read them.
     """
-    from latentsep.evaluation.scoring import (
-        codec_ceiling,
-        model_system,
-        reference_systems,
-        score,
-        summarise,
-    )
-    from latentsep.separation.separator import Separator
+    from latentsep.evaluation.score_file import check_score_file, write_scores
+    from latentsep.evaluation.scoring import ScoreOptions
+    from latentsep.evaluation.songs import GeneratedSong, find_songs
+    from latentsep.evaluation.systems import Contest
+    from latentsep.evaluation.variants import parse_variants
 
-    if not folders and not generated:
+    made = [GeneratedSong(number, length_s, generator) for number in range(generated)]
+    found = [song for folder in folders for song in find_songs(folder)]
+    sources: list[SongSource] = [*found, *made]
+    if not sources:
         raise click.UsageError("nothing to score: give a FOLDER of songs, or --generated N")
-    separator = Separator.from_pretrained(model, device=device, steps=steps)
-    systems = {
-        **reference_systems(),
-        "codec alone": codec_ceiling(separator.model),
-        options.model_label(model): model_system(separator),
-    }
-    rows = []
-    for row in score(_songs(folders, generated, length_s), systems):
-        rows.append(row)
-        if output == "text":
-            _print_row(row.song, row)
-    summaries = summarise(rows)
-    if output == "json":
-        tables = {"songs": [asdict(r) for r in rows], "medians": [asdict(s) for s in summaries]}
-        print_json(tables)
+    if score_file is not None:
+        check_score_file(score_file)
+    given = {name: value for name, value in dials.items() if value is not None}
+    chosen = parse_variants(variants or [""], model, {"device": device, **given})
+    contest = Contest(chosen, baseline, device)
+    how = ScoreOptions(excerpt_s or None, bsseval)
+    songs, factors = _score(sources, contest, how, jobs)
+    if score_file is not None:
+        write_scores(score_file, songs)
+    _tell(songs, factors, how, output)
+
+
+def _score(
+    sources: "Sequence[SongSource]", contest: "Contest", how: "ScoreOptions", jobs: int
+) -> "tuple[list[SongScores], dict[str, float]]":
+    """Time the systems in this process alone, then score all songs."""
+    from latentsep.evaluation.parallel import score_in_processes
+    from latentsep.evaluation.scoring import realtime_factors, score_songs
+    from latentsep.evaluation.systems import mixture_as_it_is
+
+    with TrackProgress(len(sources)) as progress:
+        progress.start(sources[0].name)
+        systems = contest.systems()
+        timed = {name: one for name, one in systems.items() if one is not mixture_as_it_is}
+        factors = realtime_factors(sources[0].load(), timed)
+        scored = (
+            score_songs(sources, systems, how)
+            if jobs == 1
+            else score_in_processes(sources, contest, how, jobs)
+        )
+        songs: list[SongScores] = []
+        for song in scored:
+            songs.append(song)
+            progress.finish()
+            if len(songs) < len(sources):
+                progress.start(sources[len(songs)].name)
+            if song.mixture_error_db > MIXTURE_TOLERANCE_DB:
+                progress.print(
+                    f"{printable(song.song)}: its mixture is not the sum of its stems, they differ "
+                    f"by {song.mixture_error_db:.1f} dB of the mixture's level",
+                    err=True,
+                )
+    return songs, factors
+
+
+def _tell(
+    songs: "list[SongScores]", factors: dict[str, float], how: "ScoreOptions", output: str
+) -> None:
+    from latentsep.evaluation.summary import summarise
+
+    summaries = summarise(songs, factors)
+    if output == "text":
+        part = "whole songs" if how.excerpt_s is None else f"excerpts of {how.excerpt_s} s"
+        print_summaries(summaries, len(songs), f"BSSEval v4, 1-s frames of {part}")
         return
-    for summary in summaries:
-        _print_row(f"median of {summary.songs - summary.undefined} songs", summary)
-
-
-def _songs(folders: tuple[Path, ...], generated: int, length_s: float) -> "Iterator[ReferenceSong]":
-    from latentsep.audio.decode import Decoder
-    from latentsep.evaluation.songs import generated_songs
-    from latentsep.training.song_folder import read_song, song_folders
-
-    paths = [song for folder in folders for song in song_folders(folder)]
-    with Decoder() as decoder:
-        for path in paths:
-            yield read_song(path, decoder)
-    yield from generated_songs(generated, length_s)
-
-
-def _print_row(name: str, row: "Score | Summary") -> None:
-    def number(value: float | None) -> str:
-        return "     -" if value is None else f"{value:6.2f}"
-
-    click.echo(
-        f"{name:20.20} {row.system:12.12} vocals SDR {number(row.vocals_sdr_db)} "
-        f"SI-SDR {number(row.vocals_si_sdr_db)}  accompaniment SDR "
-        f"{number(row.accompaniment_sdr_db)}  {row.realtime_factor:7.1f}x real time"
-    )
+    document = {
+        "version": __version__,
+        "options": asdict(how),
+        "songs": [row for song in songs for row in song.rows()],
+        "medians": [asdict(summary) for summary in summaries],
+    }
+    print_json(document)

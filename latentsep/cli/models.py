@@ -1,20 +1,45 @@
 """``latentsep models``: what can be loaded, and under which licence."""
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from latentsep.cli import options
 from latentsep.cli.json_document import print_json
+from latentsep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from latentsep.models.config import ModelConfig
 
 
 @click.command()
+@click.option(
+    "--parts",
+    "model",
+    help="List the parts of one model instead, with their numbers of parameters: a bundled name, "
+    "a model folder, or a training file of a model.",
+)
 @options.OUTPUT
-def models(output: str) -> None:
+def models(model: str | None, output: str) -> None:
     """List the bundled models with their licences."""
+    listed = _bundled() if model is None else _parts(model)
+    if output == "json":
+        print_json(listed)
+        return
+    line = (
+        "{name}  {licence}  {weights_bytes:,} bytes  {description}"
+        if model is None
+        else "{part}  {parameters:,}"
+    )
+    for entry in listed:
+        click.echo(line.format(**entry))
+
+
+def _bundled() -> list[dict[str, Any]]:
     from latentsep.models.folder import bundled_folder, bundled_names, read_model_file
 
-    listed: list[dict[str, Any]] = []
+    listed = []
     for name in bundled_names():
         folder = bundled_folder() / name
         described = read_model_file(folder)
@@ -30,8 +55,32 @@ def models(output: str) -> None:
                 "folder": str(folder),
             }
         )
-    if output == "json":
-        print_json(listed)
-        return
-    for model in listed:
-        click.echo("{name}  {licence}  {weights_bytes:,} bytes  {description}".format(**model))
+    return listed
+
+
+def _parts(model: str) -> list[dict[str, Any]]:
+    """Codec and network, each followed by its own parts."""
+    from latentsep.models.model import Model
+    from latentsep.models.parameters import parameter_counts
+
+    built = Model(_settings(model))
+    listed: list[dict[str, Any]] = []
+    for place in ("latent_space.codec", "network"):
+        part = place.rpartition(".")[2]
+        counts = parameter_counts(built.get_submodule(place))
+        listed.append({"part": part, "parameters": sum(counts.values())})
+        listed += [{"part": f"{part}.{name}", "parameters": n} for name, n in counts.items()]
+    return listed
+
+
+def _settings(model: str) -> "ModelConfig":
+    from latentsep.models.folder import find_model, read_model_file
+    from latentsep.training.config import TrainConfig
+    from latentsep.training.run import read_train_config
+
+    if Path(model).suffix not in (".yaml", ".yml"):
+        return read_model_file(find_model(model)).model
+    config = read_train_config(Path(model))
+    if isinstance(config, TrainConfig):
+        return config.model
+    raise ConfigError(f"{model} trains no model but a part or a baseline; give a file of a model")

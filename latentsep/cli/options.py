@@ -1,6 +1,8 @@
 """Options that several commands share, with one meaning and one text."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,11 +19,23 @@ DEVICE = click.option(
 STEPS = click.option(
     "--steps", type=click.IntRange(1), help="Sampler steps; the model's own by default."
 )
-REFINE = click.option(
-    "--refine/--no-refine",
-    default=None,
-    help="Mask the mixture, guided by the model's vocals; the model's own choice by default.",
+SAMPLER = click.option(
+    "--sampler",
+    help="bridge, ddim, ddim_refined, dpmpp_2m or euler, as the model allows; its own by default.",
 )
+WARM_START = click.option(
+    "--warm-start",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Begin at this time from a first estimate, not at 1 from noise; for diffusion models.",
+)
+_REFINEMENTS = {
+    "--refine": ("mask", "Mask the mixture, guided by the model's vocals."),
+    "--blend": ("blend", "Weigh this mask and the model's vocals against each other."),
+    "--no-refine": (
+        "off",
+        "Take the model's vocals as they are; the model's own choice by default.",
+    ),
+}
 OUTPUT = click.option(
     "--output",
     type=click.Choice(["text", "json"]),
@@ -31,9 +45,11 @@ OUTPUT = click.option(
 )
 
 
-def refinement_mode(refine: bool | None) -> str | None:
-    """The word of ``SeparationOptions`` for ``--refine/--no-refine``."""
-    return None if refine is None else "mask" if refine else "off"
+def refinement(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options for ``refinement``, a word of ``SeparationOptions`` or None."""
+    for flag, (mode, text) in reversed(_REFINEMENTS.items()):
+        command = click.option(flag, "refinement", flag_value=mode, help=text)(command)
+    return command
 
 
 def model_label(model: str) -> str:

@@ -60,6 +60,8 @@ def _codec_flags(command: Callable[..., Any]) -> Callable[..., Any]:
 @options.MODEL
 @options.DEVICE
 @options.STEPS
+@options.SAMPLER
+@options.WARM_START
 @click.option(
     "--draws",
     type=click.IntRange(1),
@@ -85,7 +87,7 @@ def _codec_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="Base of all noise.",
 )
-@options.REFINE
+@options.refinement
 @click.option("--threads", type=click.IntRange(1), help="CPU threads; all cores by default.")
 @_codec_flags
 @click.option("--int24", "bit_depth", flag_value=24, type=int, help="24-bit integers (flac, wav).")
@@ -134,14 +136,11 @@ def separate(context: click.Context, /, inputs: tuple[str, ...], out: str, **_: 
 
 def _given(context: click.Context) -> dict[str, Any]:
     """The parameters that the user gave, and did not leave at their default."""
-    given = {
+    return {
         name: value
         for name, value in context.params.items()
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT
     }
-    if "refine" in given:
-        given["refinement"] = options.refinement_mode(given["refine"])
-    return given
 
 
 def separate_files(
@@ -154,7 +153,6 @@ def separate_files(
     skip_existing: bool,
     overwrite: bool,
     threads: int | None,
-    refine: bool | None,
     output: str,
     verbose: bool,
     **dials: Any,  # noqa: ANN401 - checked by SeparationOptions
@@ -165,7 +163,6 @@ def separate_files(
     from latentsep.pipeline.store import OutputOptions, remove_stale
 
     logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING)
-    dials["refinement"] = options.refinement_mode(refine)
     codec = codec or CODECS[0]
     written = OutputOptions(codec=codec, bit_depth=bit_depth)
     label = options.model_label(model)

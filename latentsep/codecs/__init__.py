@@ -3,9 +3,19 @@
 from collections.abc import Callable
 
 from latentsep.codecs.base import Codec
+from latentsep.codecs.dac import DacCodec
+from latentsep.codecs.encodec import EncodecMonoCodec, EncodecStereoCodec
 from latentsep.codecs.identity import IdentityCodec
 from latentsep.codecs.mdct import MdctCodec
+from latentsep.codecs.stft_ae import StftAeCodec
 
-CODECS: dict[str, Callable[..., Codec]] = {"identity": IdentityCodec, "mdct": MdctCodec}
+CODECS: dict[str, Callable[..., Codec]] = {
+    "dac_44khz": DacCodec,
+    "encodec_24khz": EncodecMonoCodec,
+    "encodec_48khz": EncodecStereoCodec,
+    "identity": IdentityCodec,
+    "mdct": MdctCodec,
+    "stft_ae": StftAeCodec,
+}
 
 __all__ = ["CODECS", "Codec"]

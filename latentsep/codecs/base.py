@@ -1,8 +1,13 @@
 """What every codec offers."""
 
+import math
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
+
+SPILL_LIMIT_DB = -60.0
+"""Energy that a change moves beyond an inexact reach, over all that it moves."""
 
 
 @runtime_checkable
@@ -12,8 +17,14 @@ class Codec(Protocol):
     A waveform of ``n`` hops gives ``n + extra_frames`` latent frames, and those give the ``n`` hops
     back. Frame ``f`` depends on samples ``(f - reach_frames) * hop_samples`` up to
     ``(f + 1 + reach_frames) * hop_samples`` only, and the other way round, so that a window with
-    that much context on both sides decodes to what the whole track would. Nothing above
-    ``bandwidth_hz`` survives the round trip.
+    that much context on both sides, for each of the two ways, decodes to what the whole track
+    would. Nothing above ``bandwidth_hz`` survives the round trip.
+
+    ``band_centres_hz`` ``[latent_channel]`` says where in the spectrum each channel lies; infinity
+    for one that holds the full band.
+
+    Without ``exact_reach`` a change goes further, but of all that it moves less than
+    ``SPILL_LIMIT_DB`` lies beyond ``reach_frames``.
     """
 
     sample_rate_hz: int
@@ -22,7 +33,9 @@ class Codec(Protocol):
     latent_channels: int
     extra_frames: int
     reach_frames: int
+    exact_reach: bool
     bandwidth_hz: float
+    band_centres_hz: Tensor
 
     def encode(self, waveform: Tensor) -> Tensor:
         """``[item, channel, sample]`` -> ``[item, latent_channel, frame]``, both float32.
@@ -39,6 +52,11 @@ class Codec(Protocol):
             ValueError: the latents' channels are not this codec's.
         """
         ...
+
+
+def full_band(latent_channels: int) -> Tensor:
+    """``band_centres_hz`` of a codec whose channels all hold the full band."""
+    return torch.full((latent_channels,), math.inf)
 
 
 def check_numbers(**numbers: int) -> None:

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from latentsep.codecs.base import check_latents, check_numbers, check_waveform
+from latentsep.codecs.base import check_latents, check_numbers, check_waveform, full_band
 
 
 class IdentityCodec(nn.Module):
@@ -10,6 +10,8 @@ class IdentityCodec(nn.Module):
 
     extra_frames = 0
     reach_frames = 0
+    exact_reach = True
+    band_centres_hz: Tensor
 
     def __init__(
         self, sample_rate_hz: int = 44_100, channels: int = 2, hop_samples: int = 64
@@ -21,6 +23,7 @@ class IdentityCodec(nn.Module):
         self.hop_samples = hop_samples
         self.bandwidth_hz = sample_rate_hz / 2
         self.latent_channels = channels * hop_samples
+        self.register_buffer("band_centres_hz", full_band(self.latent_channels), persistent=False)
 
     def encode(self, waveform: Tensor) -> Tensor:
         """Fold ``[item, channel, sample]`` to ``[item, channel * hop, frame]``."""

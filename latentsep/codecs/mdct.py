@@ -22,6 +22,7 @@ class MdctCodec(nn.Module):
     reach_frames = 1
     exact_reach = True
     basis: Tensor
+    band_centres_hz: Tensor
 
     def __init__(
         self,
@@ -51,6 +52,9 @@ class MdctCodec(nn.Module):
         self.register_buffer(
             "basis", lapped_basis(hop_samples, mid_bins, torch.cos), persistent=False
         )
+        bins = torch.cat([torch.arange(mid_bins), torch.arange(side_bins)])
+        centres_hz = (bins + 0.5) * (sample_rate_hz / 2 / hop_samples)
+        self.register_buffer("band_centres_hz", centres_hz, persistent=False)
 
     def encode(self, waveform: Tensor) -> Tensor:
         """``[item, 2, hops * hop]`` -> ``[item, mid_bins + side_bins, hops + 1]``.

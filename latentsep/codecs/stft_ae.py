@@ -83,11 +83,11 @@ class StftAeCodec(nn.Module):
     def __init__(  # noqa: PLR0913 - the sizes of one network
         self,
         sample_rate_hz: int = 44_100,
-        hop_samples: int = 1_024,
-        mid_bins: int = 384,
-        side_bins: int = 256,
+        hop_samples: int = 512,
+        mid_bins: int = 192,
+        side_bins: int = 128,
         latent_channels: int = 128,
-        width: int = 320,
+        width: int = 256,
         blocks: int = 3,
         level_radius_frames: int = 4,
     ) -> None:

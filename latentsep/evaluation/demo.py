@@ -13,8 +13,7 @@ from latentsep.audio.encode import AudioWriter, StemFormat
 from latentsep.audio.quantise import quantise
 from latentsep.audio.resample import resample
 from latentsep.audio.waveform import Waveform
-from latentsep.evaluation.songs import generated_songs
-from latentsep.training.song_folder import ReferenceSong
+from latentsep.evaluation.songs import GeneratedSong, TrueSong
 
 SONG_S = 24.0
 LONG_S = 20 * 60.0
@@ -78,7 +77,7 @@ def write_catalogue(folder: Path, song_s: float = SONG_S, long_s: float = LONG_S
 
 def _write_tracks(folder: Path, song_s: float, long_s: float) -> Iterator[dict[str, str]]:
     mixtures = []
-    songs = generated_songs(len(TRACKS), song_s)
+    songs = (GeneratedSong(number, song_s).load() for number in range(len(TRACKS)))
     for track, song in zip(TRACKS, songs, strict=True):
         mixtures.append(song.mixture)
         yield _write_track(folder, track, song)
@@ -89,7 +88,7 @@ def _write_tracks(folder: Path, song_s: float, long_s: float) -> Iterator[dict[s
     yield {"track_id": LONG_TRACK.track_id, "uri": str(path.relative_to(folder)), "title": "Medley"}
 
 
-def _write_track(folder: Path, track: DemoTrack, song: ReferenceSong) -> dict[str, str]:
+def _write_track(folder: Path, track: DemoTrack, song: TrueSong) -> dict[str, str]:
     path = folder / "tracks" / f"{track.track_id}.{track.codec}"
     _write(path, track, _convert(song.mixture, song.sample_rate_hz, track))
     row = {"track_id": track.track_id, "uri": str(path.relative_to(folder)), "title": song.name}

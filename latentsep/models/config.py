@@ -46,19 +46,35 @@ class ChunkConfig(Frozen):
     context_frames: NonNegativeInt = Field(
         108, description="frames discarded on either side; at least the network's receptive radius"
     )
+    halo_frames: NonNegativeInt | None = Field(
+        None,
+        description="frames that a window discards beyond the context, as measured by `latentsep "
+        "benchmark seams`; null: of a local network a receptive radius for each step after the "
+        "first, which is exact, and of any other one context",
+    )
 
 
 class SamplingConfig(Frozen):
     """How the clean latents are reached when the user says nothing."""
 
     sampler: str = Field("bridge", description="key in latentsep.diffusion.samplers.SAMPLERS")
+    options: dict[str, Any] | None = Field(
+        None, description="arguments of the sampler; its own by default"
+    )
     steps: PositiveInt = Field(1, description="steps along the schedule")
+
+
+RefinementMode = Literal["off", "mask", "blend"]
 
 
 class RefinementConfig(Frozen):
     """The soft mask on the mixture's STFT that the decoded vocals guide."""
 
-    mode: Literal["off", "mask"] = Field("mask", description="off: the decoded vocals as they are")
+    mode: RefinementMode = Field(
+        "mask",
+        description="off: the decoded vocals as they are; blend: bin by bin between these and the "
+        "masked mixture, whichever is surer",
+    )
     window_samples: Annotated[int, Field(ge=64)] = Field(4096, description="STFT window")
     power: PositiveFloat = Field(
         2.0, description="exponent of the magnitudes in the mask; 2 is Wiener"

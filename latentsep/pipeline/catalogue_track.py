@@ -168,6 +168,7 @@ class CatalogueTracks:
         return {
             **measured,
             "draw_spread_db": session.draw_spread_db,
+            "draw_spread_by_second_db": session.draw_spread_by_second_db,
             "mixture_clipped_samples": files.counts.mixture_clipped_samples,
             "limited_samples": files.counts.limited_samples,
             "stem_codec": fmt.codec,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from latentsep.models.folder import find_model, read_model_file
 from latentsep.pipeline.job_config import JobConfig
 from latentsep.pipeline.store import OutputOptions
+from latentsep.separation.sampling import choose_sampling
 from latentsep.version import ALGORITHM_VERSION
 
 
@@ -18,18 +19,23 @@ def identity_of(config: JobConfig) -> Mapping[str, str | int | float | bool | No
 
     Raises:
         ModelError: the model is unknown or its folder damaged.
-        ConfigError: the stem format is impossible.
+        ConfigError: the stem format is impossible, or the model cannot be sampled so.
     """
     OutputOptions(config.stems.codec, config.stems.bit_depth)
     described = read_model_file(find_model(config.model))
-    settings = json.dumps(described.model.model_dump(mode="json"), sort_keys=True)
-    options, sampling = config.separation, described.model.sampling
+    # What a model leaves open is left out, so that a new setting does not make it another model.
+    dumped = described.model.model_dump(mode="json", exclude_none=True)
+    settings = json.dumps(dumped, sort_keys=True)
+    options = config.separation
+    sampling = choose_sampling(described.model, options).config
     return {
         "model": described.model.name,
         "model_sha256": described.weights.sha256,
         "model_settings_sha256": hashlib.sha256(settings.encode()).hexdigest(),
         "sampler": sampling.sampler,
-        "steps": options.steps or sampling.steps,
+        "sampler_options": json.dumps(sampling.options or {}, sort_keys=True),
+        "steps": sampling.steps,
+        "warm_start": options.warm_start,
         "draws": options.draws,
         "segment_s": options.segment_s,
         "overlap": options.overlap,

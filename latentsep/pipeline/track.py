@@ -24,6 +24,8 @@ class TrackResult:
     bit_depth: int | None
     mixture_clipped_samples: int
     limited_samples: int
+    draw_spread_db: float | None
+    draw_spread_by_second_db: list[float | None] | None
     wall_s: float
 
     @property
@@ -63,7 +65,8 @@ class FileSeparator:
                 rate_hz, channels = info.sample_rate_hz, info.channels
                 # Not the track's place below OUT: that depends on its companions.
                 noise_id = track.source.stem
-                for stems in self.separator.stream(reader, rate_hz, channels, noise_id):
+                session = self.separator.session(rate_hz, channels, noise_id)
+                for stems in self.separator.run(session, reader):
                     files.write(stems)
                     on_seconds(files.frames / rate_hz, info.duration_s)
         return TrackResult(
@@ -74,5 +77,7 @@ class FileSeparator:
             bit_depth=fmt.bit_depth,
             mixture_clipped_samples=files.counts.mixture_clipped_samples,
             limited_samples=files.counts.limited_samples,
+            draw_spread_db=session.draw_spread_db,
+            draw_spread_by_second_db=session.draw_spread_by_second_db,
             wall_s=time.perf_counter() - began,
         )

@@ -128,7 +128,7 @@ def _model_columns(spec: WorkerSpec, separator: Separator) -> Row:
         "model_licence": model.licence,
         "steps": separator.steps,
         "draws": draws,
-        "nfe": separator.steps * draws,
+        "nfe": separator.nfe,
         "seed": spec.config.separation.seed,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
     }

@@ -15,7 +15,14 @@ The level needs neighbours of its own; the network discards a context around eac
 several steps each further step spoils another receptive radius; codec and mask need a rim.
 
 What a frame near a window's edge lacks in neighbours lies in the halo and is discarded, so a local
-model gives the same stems wherever the windows start.
+model gives the same stems wherever the windows start. A radius for each step is the exact bound,
+and far more than what can be heard: ``chunk.halo_frames`` puts a measured length in its place
+(``latentsep benchmark seams``).
+
+A network that is not local sees its whole chunk, and no context makes two chunks agree. Their
+clean estimates fade into each other over the overlap, at every step, and windows follow each other
+by whole chunk cores, so that all windows cut one grid of chunks: neighbours look at the same chunks
+where they meet. One step with a halo of one context thus leaves no seam at all between windows.
 """
 
 import math
@@ -45,6 +52,17 @@ class WindowPlan:
     level_frames: int
     rim_frames: int
     step_frames: int
+    local: bool
+
+    @property
+    def fade_frames(self) -> int:
+        """Frames over which neighbouring chunks fade into each other, around the cores' border."""
+        return 0 if self.local else 2 * min(self.context_frames, self.chunk_core_frames // 2)
+
+    @property
+    def grid_frames(self) -> int:
+        """Windows follow each other by multiples of this."""
+        return self.stride_frames if self.local else self.chunk_core_frames
 
     @property
     def chunk_core_frames(self) -> int:
@@ -73,9 +91,9 @@ class WindowPlan:
 
     @property
     def core_hops(self) -> int:
-        """Hops of a window that survive, a multiple of the stride."""
+        """Hops of a window that survive, a multiple of the grid."""
         free = self.window_hops - 2 * self.halo_hops
-        return free - free % self.stride_frames
+        return free - free % self.grid_frames
 
     @property
     def decoded_hops(self) -> int:
@@ -101,6 +119,21 @@ class WindowPlan:
         """Where chunks start on the tape, in frames."""
         return [chunk * self.chunk_core_frames for chunk in range(self.window_chunks)]
 
+    def window_borders(self, track_samples: int) -> list[int]:
+        """Where windows meet inside a track, in samples at the codec's rate."""
+        return list(range(self.core_samples, track_samples, self.core_samples))
+
+    def chunk_borders(self, track_samples: int) -> list[int]:
+        """Where the cores of chunks meet inside the core of a window, in samples as above."""
+        first = self.chunk_core_frames - self.step_frames - self.rim_frames
+        meetings = range(first, self.core_hops, self.chunk_core_frames)
+        return [
+            window + frame * self.hop_samples
+            for window in range(0, track_samples, self.core_samples)
+            for frame in meetings
+            if frame > 0 and window + frame * self.hop_samples < track_samples
+        ]
+
 
 def plan_windows(model: Model, options: SeparationOptions, steps: int) -> WindowPlan:
     """Fit windows and chunks to a model and the user's dials.
@@ -114,18 +147,20 @@ def plan_windows(model: Model, options: SeparationOptions, steps: int) -> Window
     chunk, context = _chunk_and_context(model, options)
     refined_hops = math.ceil(model.config.refinement.window_samples / codec.hop_samples)
     rim = _up(codec.reach_frames + refined_hops, stride)
-    spoiled = _up((steps - 1) * network.receptive_radius_frames, stride)
+    spoiled = _up(_spoiled_frames(model, context, steps), stride)
     core = chunk - 2 * context
+    grid = stride if network.local else core
     plan = WindowPlan(
         hop_samples=codec.hop_samples,
         extra_frames=codec.extra_frames,
         stride_frames=stride,
         chunk_frames=chunk,
         context_frames=context,
-        window_chunks=math.ceil((2 * (rim + spoiled) + stride) / (core * MIN_CORE_SHARE)),
+        window_chunks=math.ceil((2 * (rim + spoiled) + grid) / (core * MIN_CORE_SHARE)),
         level_frames=_up(model.latent_space.level_radius_frames, stride),
         rim_frames=rim,
         step_frames=spoiled,
+        local=network.local,
     )
     _check_length(plan, steps, codec.sample_rate_hz)
     _check_mask_grid(plan, model.config.refinement)
@@ -151,13 +186,23 @@ def _chunk_and_context(model: Model, options: SeparationOptions) -> tuple[int, i
     return chunk, context
 
 
+def _spoiled_frames(model: Model, context_frames: int, steps: int) -> int:
+    """Frames at either end of the tape, beyond its context, that lack a neighbour's influence."""
+    halo = model.config.chunk.halo_frames
+    if not model.network.local:
+        return context_frames if halo is None else halo
+    exact: int = (steps - 1) * model.network.receptive_radius_frames
+    return exact if halo is None else min(exact, halo)
+
+
 def _check_length(plan: WindowPlan, steps: int, sample_rate_hz: int) -> None:
     window_s = plan.window_samples / sample_rate_hz
     if window_s > MAX_WINDOW_S:
         chunk_s = plan.chunk_frames * plan.hop_samples / sample_rate_hz
         raise ConfigError(
             f"{steps} steps with segments of {chunk_s:.0f} s need windows of {window_s:.0f} s, "
-            f"{MAX_WINDOW_S:.0f} s are allowed; take fewer steps or a shorter segment"
+            f"{MAX_WINDOW_S:.0f} s are allowed; take fewer steps or a shorter segment, or give the "
+            "model a measured chunk.halo_frames"
         )
 
 

@@ -18,6 +18,7 @@ from latentsep.separation.batching import CudaMemory, find_batch_chunks, separat
 from latentsep.separation.noise import TrackNoise
 from latentsep.separation.options import SeparationOptions
 from latentsep.separation.plan import plan_windows
+from latentsep.separation.sampling import choose_sampling
 from latentsep.separation.session import TrackSession
 from latentsep.separation.stems import Stems
 from latentsep.separation.windows import Window, WindowSeparator, WindowVocals
@@ -42,23 +43,22 @@ class Separator:
     the options: not on its companions, their order, or where a stream was cut into blocks.
 
     Attributes:
-        steps: sampler steps, the options' or the model's own.
+        sampling: sampler, steps and draws, the options' or the model's own.
     """
 
     def __init__(self, model: Model, options: SeparationOptions | None = None) -> None:
         self.options = options or SeparationOptions()
         self.device = pick_device(self.options.device)
         self.model = model.to(self.device)
-        self.steps = self._check_steps()
-        self.plan = plan_windows(model, self.options, self.steps)
+        self.sampling = choose_sampling(model.config, self.options)
+        self.plan = plan_windows(model, self.options, self.sampling.passes)
         refinement = model.config.refinement
         if self.options.refinement is not None:
             refinement = refinement.model_copy(update={"mode": self.options.refinement})
         self._windows = WindowSeparator(
             model,
             self.plan,
-            steps=self.steps,
-            draws=self.options.draws,
+            sampling=self.sampling,
             batch_chunks=1,
             refinement=refinement,
             device=self.device,
@@ -91,6 +91,17 @@ class Separator:
     def sample_rate_hz(self) -> int:
         """The rate the model works at; any other is resampled on the way in and out."""
         return self.model.latent_space.codec.sample_rate_hz
+
+    @property
+    def steps(self) -> int:
+        """Sampler steps, the options' or the model's own."""
+        return self.sampling.config.steps
+
+    @property
+    def nfe(self) -> int:
+        """Calls of the network per chunk, for all steps and draws."""
+        drafts = 0 if self.sampling.warm_start is None else self.model.draft_nfe()
+        return self.sampling.nfe(drafts)
 
     @property
     def batch_chunks(self) -> int:
@@ -154,7 +165,14 @@ class Separator:
         Yields:
             Stems in order, as they become ready; together exactly as long as the blocks.
         """
-        session = self.session(sample_rate_hz, channels, track_id)
+        yield from self.run(self.session(sample_rate_hz, channels, track_id), blocks)
+
+    def run(self, session: TrackSession, blocks: Iterable[Waveform]) -> Iterator[Stems]:
+        """``stream`` for a caller who keeps the session, which knows the spread of the draws.
+
+        Raises:
+            ValueError, NonFiniteAudioError: as ``stream``.
+        """
         waiting: list[Window] = []
         for block in blocks:
             session.push(block)
@@ -234,22 +252,6 @@ class Separator:
         session.push(waveform)
         session.finish()
         return session
-
-    def _check_steps(self) -> int:
-        steps = self.options.steps or self.model.config.sampling.steps
-        most = self.model.objective.max_steps
-        if steps > most:
-            raise ConfigError(
-                f"model {self.model.config.name!r} can do 1..{most} steps, got {steps}"
-            )
-        if self.options.draws > 1 and not any(
-            level.spread for level in self.model.objective.schedule(steps)
-        ):
-            raise ConfigError(
-                f"draws={self.options.draws} would all be equal: {steps} step(s) of this model "
-                "draw no noise; take --draws 1, or more --steps"
-            )
-        return steps
 
 
 def _check_format(sample_rate_hz: int, channels: int) -> None:

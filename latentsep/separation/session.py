@@ -9,7 +9,7 @@ from latentsep.audio.resample import StreamResampler
 from latentsep.audio.waveform import Waveform
 from latentsep.errors import NonFiniteAudioError, NonFiniteSourceError
 from latentsep.separation.buffer import SampleBuffer
-from latentsep.separation.draws import spread_db
+from latentsep.separation.draws import SpreadLane
 from latentsep.separation.noise import TrackNoise
 from latentsep.separation.plan import WindowPlan
 from latentsep.separation.stems import Stems
@@ -44,7 +44,7 @@ class TrackSession:
         self._accepted = 0
         self._finished = False
         self._ready: list[Stems] = []
-        self._spread_energy = self._energy = 0.0
+        self._spread: SpreadLane | None = None
 
     def push(self, block: Waveform) -> None:
         """Add ``[channel, sample]`` float32 at the track's own rate.
@@ -105,7 +105,16 @@ class TrackSession:
         Variance of the vocals' latents over the draws, by the power of their mean; low where the
         model is sure. None where it is undefined: a single draw, silence, or equal draws.
         """
-        return spread_db(self._spread_energy, self._energy)
+        return self._spread.total_db() if self._spread else None
+
+    @property
+    def draw_spread_by_second_db(self) -> list[float | None] | None:
+        """The same for each second of the finished track, the last one maybe short.
+
+        None for a single draw; seconds in which it is undefined are None.
+        """
+        seconds = -(-self._mixture.end // self.rates_hz[1])
+        return self._spread.by_second_db(seconds) if self._spread else None
 
     def accept(self, window: WindowVocals) -> None:
         """Take what came of the next window.
@@ -120,11 +129,12 @@ class TrackSession:
                 f"the model gave NaN or infinity in the window at {start_s:.1f} s"
             )
         self._accepted += 1
-        self._spread_energy += window.spread_energy
-        self._energy += window.energy
         last = self._accepted == self.total_windows
         start = (self._accepted - 1) * self.plan.core_samples
         samples = self._mixture.end - start if last else self.plan.core_samples
+        if window.energies is not None:
+            self._spread = self._spread or SpreadLane(self.plan.hop_samples, self.rates_hz[1])
+            self._spread.add(window.energies[:, : -(-samples // self.plan.hop_samples)])
         self._emit(self._to_source.process(vocals.numpy()[:, :samples]))
         if last:
             self._emit(self._to_source.finish(self._source.end))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from latentsep.denoisers import Condition
-from latentsep.diffusion.samplers import SAMPLERS
+from latentsep.diffusion.samplers import START_STEP
 from latentsep.diffusion.schedule import Level
 from latentsep.models.config import RefinementConfig
 from latentsep.models.model import Model
@@ -14,8 +14,12 @@ from latentsep.separation.downmix import downmix
 from latentsep.separation.draws import mean_and_variance
 from latentsep.separation.noise import TrackNoise
 from latentsep.separation.plan import WindowPlan
-from latentsep.separation.refinement import mask_mixture
+from latentsep.separation.refinement import refine
+from latentsep.separation.sampling import RunSampling
 from latentsep.separation.tape import Tape
+
+ENERGY_FLOOR = 1e-12
+"""A guide without energy has no error by its energy."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,12 @@ class WindowVocals:
 
     Attributes:
         vocals: ``[channel, plan.core_samples]`` on the CPU.
-        spread_energy: of the draws' latents around their mean, in the window's core; 0 for one
-            draw.
-        energy: of that mean; 0 for one draw, of which nobody asks it.
+        energies: ``[2, plan.core_hops]`` float64 on the CPU: of the draws' latents around their
+            mean, and of that mean, frame by frame; None for a single draw.
     """
 
     vocals: Tensor
-    spread_energy: float = 0.0
-    energy: float = 0.0
+    energies: Tensor | None = None
 
 
 class WindowSeparator:
@@ -55,8 +57,7 @@ class WindowSeparator:
         model: Model,
         plan: WindowPlan,
         *,
-        steps: int,
-        draws: int,
+        sampling: RunSampling,
         batch_chunks: int,
         refinement: RefinementConfig,
         device: torch.device,
@@ -64,13 +65,14 @@ class WindowSeparator:
     ) -> None:
         self.model = model
         self.plan = plan
-        self.draws = draws
+        self.draws = sampling.draws
         self.batch_chunks = batch_chunks
         self.refinement = refinement
         self.device = device
         self.dtype = dtype
-        self.schedule = model.objective.schedule(steps)
-        self.sampler = SAMPLERS[model.config.sampling.sampler]
+        self.warm_start = sampling.warm_start
+        self.schedule = sampling.schedule
+        self.sampler = model.build_sampler(sampling.config)
 
     @torch.inference_mode()
     def separate(self, windows: list[Window]) -> list[WindowVocals]:
@@ -101,17 +103,17 @@ class WindowSeparator:
 
     def _result(self, mixture: Tensor, latents: Tensor, variance: Tensor) -> WindowVocals:
         space = self.model.latent_space
-        vocals = self._finish(space.decode(latents[None])[0], mixture)
+        guide = space.decode(latents[None])[0]
         if self.draws == 1:
-            return WindowVocals(vocals)
+            return WindowVocals(self._finish(guide, mixture, error=None))
+        power = space.scale.square()
+        spread, energy = ((parts / power).sum(dim=0) for parts in (variance, latents.square()))
+        # Of the mean of draws like the truth itself.
+        error = (1 + 1 / self.draws) * spread / energy.clamp(min=ENERGY_FLOOR)
         # The rim is a neighbour's core, which counts it.
         core = slice(self.plan.rim_frames, self.plan.rim_frames + self.plan.core_hops)
-        power = space.scale.square()
-        return WindowVocals(
-            vocals,
-            spread_energy=_total((variance / power)[:, core]),
-            energy=_total((latents.square() / power)[:, core]),
-        )
+        energies = torch.stack([spread, energy])[:, core].cpu().double()
+        return WindowVocals(self._finish(guide, mixture, error), energies)
 
     def _draw(self, tape: Tape, windows: list[Window], draw: int) -> Tensor:
         first = self.plan.level_frames - self.plan.halo_hops
@@ -121,7 +123,10 @@ class WindowSeparator:
             pieces = [w.noise.frames(draw, step, w.first_frame + first, frames) for w in windows]
             return torch.stack(pieces).to(self.device)
 
-        start = self.model.objective.start(tape.mixture, lambda: noise(len(self.schedule)))
+        start = self.model.objective.start(tape.mixture, lambda: noise(START_STEP))
+        if self.warm_start is not None:
+            level = self.schedule[0]
+            start = level.alpha * tape.through(start, self._draft) + level.sigma * start
         return self.sampler(tape.denoise, start, self.schedule, noise)
 
     def _condition(self, mixture: Tensor) -> Condition:
@@ -132,23 +137,21 @@ class WindowSeparator:
         with self._autocast():
             return self.model.denoise(state, condition, level)
 
+    def _draft(self, start: Tensor, condition: Condition) -> Tensor:
+        with self._autocast():
+            return self.model.draft(start, condition)
+
     def _autocast(self) -> torch.autocast:
         enabled = self.dtype != torch.float32
         return torch.autocast(self.device.type, self.dtype, enabled=enabled)
 
-    def _finish(self, guide: Tensor, mixture: Tensor) -> Tensor:
-        rim = self.plan.rim_frames * self.plan.hop_samples
+    def _finish(self, guide: Tensor, mixture: Tensor, error: Tensor | None) -> Tensor:
+        """Vocals ``[channel, plan.core_samples]``; the guide's error is relative, ``[frame]``."""
+        codec, hop = self.model.latent_space.codec, self.plan.hop_samples
+        rim = self.plan.rim_frames * hop
         begin = self.plan.halo_samples - rim
         mixture = mixture[:, begin : begin + guide.shape[1]]
-        if self.refinement.mode == "off" and len(mixture) <= 2:
-            vocals = guide.mean(dim=0, keepdim=True) if len(mixture) == 1 else guide
-        else:
-            codec = self.model.latent_space.codec
-            share = codec.bandwidth_hz / (codec.sample_rate_hz / 2)
-            vocals = mask_mixture(guide, mixture, self.refinement, share)
+        share = codec.bandwidth_hz / (codec.sample_rate_hz / 2)
+        by_sample = None if error is None else error.repeat_interleave(hop)
+        vocals = refine(guide, mixture, self.refinement, share, by_sample)
         return vocals[:, rim : rim + self.plan.core_samples].cpu()
-
-
-def _total(energies: Tensor) -> float:
-    # Hours of float32 sums would drift, and not every device has float64.
-    return float(energies.sum(dim=0).cpu().double().sum())

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from latentsep.training.config import CodecTrainConfig, DataConfig, ScheduleConfig, TrainConfig
 from latentsep.training.loop import Progress
+from latentsep.training.mask_unet_task import MaskUNetTrainConfig
 from latentsep.training.mixing import StemPool
 
 
@@ -27,6 +28,17 @@ def codec_card(config: CodecTrainConfig, progress: Progress, pool: StemPool) -> 
     return f"""# Codec {config.codec.name}
 
 - options: {config.codec.options}
+{_schedule(config, progress)}
+
+{_data(config.data, pool)}
+"""
+
+
+def baseline_card(config: MaskUNetTrainConfig, progress: Progress, pool: StemPool) -> str:
+    """Markdown: what the baseline was trained on and for how long."""
+    return f"""# Mask U-Net, a baseline
+
+- settings: {config.mask_unet.model_dump(mode="json")}
 {_schedule(config, progress)}
 
 {_data(config.data, pool)}

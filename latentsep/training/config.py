@@ -1,5 +1,7 @@
 """What a training file in ``configs/train`` says."""
 
+from typing import Literal
+
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from latentsep.models.config import Frozen, ModelConfig, PartConfig
@@ -19,7 +21,10 @@ class DataConfig(Frozen):
     impulse_responses: list[str] = Field(
         default_factory=list, description="globs for reverberation"
     )
-    generated_songs: NonNegativeInt = Field(0, description="songs from the built-in generator")
+    generated_songs: NonNegativeInt = Field(0, description="songs from a built-in generator")
+    generator: Literal["plain", "rich"] = Field(
+        "plain", description="rich: sampled instruments and speech; needs the extra synth"
+    )
     generated_song_s: PositiveFloat = Field(40.0, description="length of each")
     generated_share: float = Field(0.6, ge=0, le=1, description="of the stems drawn")
     loose_share: float = Field(0.1, ge=0, le=1, description="of the stems drawn")

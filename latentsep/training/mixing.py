@@ -67,12 +67,7 @@ def load_pool(config: DataConfig, places: PoolPlaces) -> StemPool:
     return StemPool(
         recorded=recorded,
         generated=generated_songs(
-            config.generated_songs,
-            config.generated_song_s,
-            rate_hz,
-            places.cache_folder,
-            places.seed,
-            places.workers,
+            config, rate_hz, places.cache_folder, places.seed, places.workers
         ),
         loose_vocals=loose_vocals,
         loose_accompaniment=loose_accompaniment,

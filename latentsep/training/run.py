@@ -1,4 +1,4 @@
-"""From a training file to a model folder, or to a codec folder."""
+"""From a training file to a folder of a model, of a codec, or of the baseline."""
 
 import logging
 import os
@@ -18,42 +18,43 @@ from latentsep.models.config import explain
 from latentsep.models.folder import save_model
 from latentsep.models.model import Model, build_codec
 from latentsep.separation.separator import pick_device
-from latentsep.training.card import codec_card, model_card
+from latentsep.training.card import baseline_card, codec_card, model_card
 from latentsep.training.codec_task import CodecTask
 from latentsep.training.config import CodecTrainConfig, ScheduleConfig, TrainConfig
 from latentsep.training.loop import Trainer
+from latentsep.training.mask_unet import MaskUNet, save_mask_unet
+from latentsep.training.mask_unet_task import MaskUNetTask, MaskUNetTrainConfig
 from latentsep.training.mixing import Mixer, PoolPlaces, StemPool, load_pool
 from latentsep.training.separation_task import SeparationTask
 
 logger = logging.getLogger(__name__)
 
+AnyTrainConfig = TrainConfig | CodecTrainConfig | MaskUNetTrainConfig
 
-def read_train_config(path: Path) -> TrainConfig | CodecTrainConfig:
-    """Read a YAML file of ``configs/train``: of a model, or of a codec.
+
+def read_train_config(path: Path) -> AnyTrainConfig:
+    """Read a YAML file of ``configs/train``: of a model, of a codec, or of the baseline.
 
     Raises:
         ConfigError: unreadable, not YAML, or with unknown or impossible settings.
     """
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-        kind = CodecTrainConfig if _is_codec(settings) else TrainConfig
-        return kind.model_validate(settings)
+        return _kind(settings).model_validate(settings)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     except ValidationError as error:
         raise ConfigError(f"{path}: {explain(error)}") from error
 
 
-def train(
-    config: TrainConfig | CodecTrainConfig, data_folder: Path, run_folder: Path, out_folder: Path
-) -> None:
-    """Train to the end of the schedule and write a model folder, or a codec folder.
+def train(config: AnyTrainConfig, data_folder: Path, run_folder: Path, out_folder: Path) -> None:
+    """Train to the end of the schedule and write the folder of what was trained.
 
     Args:
         config: what to train.
         data_folder: recorded stems; paths in the configuration are relative to it.
         run_folder: checkpoints, the curve and generated songs; a second call goes on from there.
-        out_folder: where the finished model or codec goes.
+        out_folder: where the finished model, codec or baseline goes.
 
     Raises:
         ConfigError: a folder cannot be written, or a setting does not fit the model.
@@ -66,6 +67,8 @@ def train(
     torch.manual_seed(config.seed)
     if isinstance(config, CodecTrainConfig):
         _train_codec(config, data_folder, run_folder, out_folder)
+    elif isinstance(config, MaskUNetTrainConfig):
+        _train_mask_unet(config, data_folder, run_folder, out_folder)
     else:
         _train_model(config, data_folder, run_folder, out_folder)
 
@@ -80,7 +83,8 @@ def _train_model(
         fill_codec(model.latent_space, config.model.codec, Path(config.codec_weights))
     _check_crop(config, codec, model.network.stride_frames)
     model = model.to(pick_device(config.device))
-    pool, mixer = _data(config, codec, data_folder, run_folder)
+    pool = _pool(config, codec.sample_rate_hz, data_folder, run_folder)
+    mixer = Mixer(pool, config.data, _crop_samples(config, codec))
     trainer = Trainer(config, SeparationTask(config, model, mixer), run_folder)
     trainer.run()
     trainer.use_average()
@@ -95,7 +99,8 @@ def _train_codec(
         raise ConfigError(f"only the codec 'stft_ae' can be trained, got {config.codec.name!r}")
     _check_crop(config, codec, 1)
     codec = codec.to(pick_device(config.device))
-    pool, mixer = _data(config, codec, data_folder, run_folder)
+    pool = _pool(config, codec.sample_rate_hz, data_folder, run_folder)
+    mixer = Mixer(pool, config.data, _crop_samples(config, codec))
     trainer = Trainer(config, CodecTask(config, codec, mixer), run_folder)
     trainer.run()
     trainer.use_average()
@@ -103,20 +108,40 @@ def _train_codec(
     save_codec(codec_folder, config.codec, codec, codec_card(config, trainer.progress, pool))
 
 
-def _data(
-    config: ScheduleConfig, codec: Codec, data_folder: Path, run_folder: Path
-) -> tuple[StemPool, Mixer]:
+def _train_mask_unet(
+    config: MaskUNetTrainConfig, data_folder: Path, run_folder: Path, baseline_folder: Path
+) -> None:
+    network = MaskUNet(config.mask_unet)
+    if config.crop_frames % network.stride:
+        raise ConfigError(
+            f"crop_frames must be a multiple of {network.stride}, the network's stride, "
+            f"got {config.crop_frames}"
+        )
+    network = network.to(pick_device(config.device))
+    pool = _pool(config, config.mask_unet.sample_rate_hz, data_folder, run_folder)
+    # Spectra have a frame for each hop and one more.
+    crop_samples = (config.crop_frames - 1) * config.mask_unet.hop_samples
+    task = MaskUNetTask(config, network, Mixer(pool, config.data, crop_samples))
+    trainer = Trainer(config, task, run_folder)
+    trainer.run()
+    trainer.use_average()
+    task.refresh_statistics(trainer.rng)
+    save_mask_unet(baseline_folder, network, baseline_card(config, trainer.progress, pool))
+
+
+def _pool(
+    config: ScheduleConfig, sample_rate_hz: int, data_folder: Path, run_folder: Path
+) -> StemPool:
     places = PoolPlaces(
-        data_folder,
-        run_folder / "songs",
-        codec.sample_rate_hz,
-        config.seed,
-        len(os.sched_getaffinity(0)),
+        data_folder, run_folder / "songs", sample_rate_hz, config.seed, len(os.sched_getaffinity(0))
     )
     pool = load_pool(config.data, places)
     logger.info("pool %s", pool.describe())
-    crop_samples = (config.crop_frames - codec.extra_frames) * codec.hop_samples
-    return pool, Mixer(pool, config.data, crop_samples)
+    return pool
+
+
+def _crop_samples(config: ScheduleConfig, codec: Codec) -> int:
+    return (config.crop_frames - codec.extra_frames) * codec.hop_samples
 
 
 def _check_crop(config: ScheduleConfig, codec: Codec, stride: int) -> None:
@@ -127,8 +152,11 @@ def _check_crop(config: ScheduleConfig, codec: Codec, stride: int) -> None:
         )
 
 
-def _is_codec(settings: object) -> bool:
-    return isinstance(settings, dict) and "codec" in settings and "model" not in settings
+def _kind(settings: object) -> type[AnyTrainConfig]:
+    keys = settings.keys() if isinstance(settings, dict) else set()
+    if "model" not in keys and "codec" in keys:
+        return CodecTrainConfig
+    return MaskUNetTrainConfig if "mask_unet" in keys else TrainConfig
 
 
 def free_cores() -> int:

@@ -1,5 +1,6 @@
 """Stems in memory or on disk, cut at random places."""
 
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,18 @@ from latentsep.audio.decode import Decoder
 from latentsep.audio.resample import resample
 from latentsep.audio.waveform import Waveform
 from latentsep.errors import ConfigError
+from latentsep.training import rich_songs, songs
+from latentsep.training.config import DataConfig
 from latentsep.training.song_folder import read_song
-from latentsep.training.songs import generate_song
 
 Pcm = npt.NDArray[np.int16]
 PCM_SCALE = 32_767
+
+GENERATORS: dict[str, Callable[[np.random.Generator, float, int], songs.Song]] = {
+    "plain": songs.generate_song,
+    "rich": rich_songs.generate_song,
+}
+"""By the name in ``DataConfig.generator``."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +69,19 @@ def load_loose(pattern: str, folder: Path, sample_rate_hz: int, decoder: Decoder
 
 
 def generated_songs(
-    count: int, duration_s: float, sample_rate_hz: int, folder: Path, seed: int, workers: int
+    config: DataConfig, sample_rate_hz: int, folder: Path, seed: int, workers: int
 ) -> list[TrainingSong]:
-    """Generated songs, kept in ``folder`` as int16 so that a resume finds the same ones."""
+    """Generated songs, kept in ``folder`` as int16 so that a resume finds the same ones.
+
+    Raises:
+        ConfigError: the rich generator lacks its programs.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    kind = f"{seed}-{duration_s:g}s-{sample_rate_hz}hz"
-    files = [folder / f"song-{kind}-{number:05d}.npy" for number in range(count)]
+    name = "song" if config.generator == "plain" else f"{config.generator}-song"
+    kind = f"{name}-{seed}-{config.generated_song_s:g}s-{sample_rate_hz}hz"
+    files = [folder / f"{kind}-{number:05d}.npy" for number in range(config.generated_songs)]
     missing = [
-        (file, duration_s, sample_rate_hz, seed, number)
+        _Job(file, config.generator, config.generated_song_s, sample_rate_hz, (seed, number))
         for number, file in enumerate(files)
         if not file.exists()
     ]
@@ -93,12 +106,21 @@ def crop(stem: Pcm, samples: int, rng: np.random.Generator, start: int | None = 
     return piece
 
 
-def _generate(job: tuple[Path, float, int, int, int]) -> None:
-    file, duration_s, sample_rate_hz, seed, number = job
-    song = generate_song(np.random.default_rng([seed, number]), duration_s, sample_rate_hz)
-    temporary = file.with_suffix(".part.npy")
+@dataclass(frozen=True)
+class _Job:
+    file: Path
+    generator: str
+    duration_s: float
+    sample_rate_hz: int
+    seed: tuple[int, int]
+
+
+def _generate(job: _Job) -> None:
+    rng = np.random.default_rng(job.seed)
+    song = GENERATORS[job.generator](rng, job.duration_s, job.sample_rate_hz)
+    temporary = job.file.with_suffix(".part.npy")
     np.save(temporary, np.stack([_to_pcm(song.vocals), _to_pcm(song.accompaniment)]))
-    temporary.replace(file)
+    temporary.replace(job.file)
 
 
 def _open_generated(file: Path) -> TrainingSong:

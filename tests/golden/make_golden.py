@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import save_file
 from tiny_models import RATE_HZ, tiny_model
 
-from latentsep.diffusion.samplers import SAMPLERS
 from latentsep.models.folder import load_model, save_model
 from latentsep.models.model import Model
 from latentsep.separation.options import SeparationOptions
@@ -51,7 +50,7 @@ def trajectory(model: Model) -> torch.Tensor:
         states.append(state)
         return model.denoise(state, model.condition(mixture), level)
 
-    sampler = SAMPLERS[model.config.sampling.sampler]
+    sampler = model.build_sampler(model.config.sampling)
     start = model.objective.start(mixture, lambda: noise[-1])
     end = sampler(denoise, start, model.objective.schedule(3), lambda step: noise[step])
     return torch.stack([*states, end])

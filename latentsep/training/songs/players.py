@@ -87,7 +87,7 @@ def _strum(
     ]
 
 
-def _chord_notes(rng: np.random.Generator, plan: Plan) -> list[Note]:
+def chord_notes(rng: np.random.Generator, plan: Plan) -> list[Note]:
     """Notes of an accompaniment figure: held, pulsed, strummed or arpeggiated."""
     figure = str(rng.choice(["held", "pulse", "strum", "arpeggio"], p=[0.3, 0.2, 0.25, 0.25]))
     low_midi = int(rng.integers(43, 66))
@@ -126,7 +126,7 @@ def play_chords(rng: np.random.Generator, plan: Plan, n_samples: int, rate_hz: i
     guitar = kind == "pluck" and rng.random() < 0.35
     sampler = Sampler(rng, patch, rate_hz)
     mono = np.zeros(n_samples, np.float32)
-    for note in _chord_notes(rng, plan):
+    for note in chord_notes(rng, plan):
         sampler.add(mono, note)
     if guitar:
         mono = _distort(rng, mono, rate_hz)

@@ -35,7 +35,7 @@ class Song:
         return self.vocals + self.accompaniment
 
 
-def _normalised(stem: Waveform) -> Waveform:
+def normalised(stem: Waveform) -> Waveform:
     """Scale to unit RMS over the parts that sound."""
     power = np.mean(stem**2, axis=0)
     blocks = power[: power.shape[0] // 2048 * 2048].reshape(-1, 2048).mean(axis=1)
@@ -75,9 +75,7 @@ def _small_band(rng: np.random.Generator) -> list[tuple[Player, float]]:
     return [(players[int(i)], float(rng.normal(0, 5))) for i in chosen]
 
 
-def _arranged(
-    rng: np.random.Generator, part: Waveform, plan: Plan, sample_rate_hz: int
-) -> Waveform:
+def arranged(rng: np.random.Generator, part: Waveform, plan: Plan, sample_rate_hz: int) -> Waveform:
     """Let a part rest for some sections of one to eight bars."""
     if rng.random() < 0.4:
         return part
@@ -103,7 +101,8 @@ def _pumped(rng: np.random.Generator, stem: Waveform, plan: Plan, sample_rate_hz
     return np.asarray(stem * gain, np.float32)
 
 
-def _bus(rng: np.random.Generator, stem: Waveform, plan: Plan, sample_rate_hz: int) -> Waveform:
+def in_room(rng: np.random.Generator, stem: Waveform, plan: Plan, sample_rate_hz: int) -> Waveform:
+    """What the pitched instruments share: a room, echoes, pumping, and the width of the image."""
     result = stem
     if rng.random() < 0.85:
         decay_s = float(np.exp(rng.uniform(np.log(0.25), np.log(3.0))))
@@ -125,20 +124,20 @@ def perform_accompaniment(
     dry = np.zeros((2, n_samples), np.float32)
     pitched = np.zeros((2, n_samples), np.float32)
     for player, level_db in _band_members(rng):
-        part = _normalised(player(rng, plan, n_samples, sample_rate_hz))
-        part = _arranged(rng, part, plan, sample_rate_hz) * np.float32(amplitude(level_db))
+        part = normalised(player(rng, plan, n_samples, sample_rate_hz))
+        part = arranged(rng, part, plan, sample_rate_hz) * np.float32(amplitude(level_db))
         if player in (play_drums, play_bass):
             dry += part
         else:
             pitched += part
-    total = dry + _bus(rng, pitched, plan, sample_rate_hz)
+    total = dry + in_room(rng, pitched, plan, sample_rate_hz)
     if rng.random() < 0.45:
         total = effects.compress(
             total, rng.uniform(-2, 5), rng.uniform(1.5, 5), rng.uniform(0.01, 0.05), sample_rate_hz
         )
     if rng.random() < 0.3:
         total = effects.saturate(total, rng.uniform(0.5, 2))
-    return _normalised(effects.random_equaliser(rng, total, sample_rate_hz, 2.5))
+    return normalised(effects.random_equaliser(rng, total, sample_rate_hz, 2.5))
 
 
 def generate_accompaniment(
@@ -163,9 +162,19 @@ def generate_song(
         sample_rate_hz: sample rate of the stems.
     """
     plan = random_plan(rng, duration_s)
-    vocals = _normalised(perform_vocals(rng, plan, duration_s, sample_rate_hz))
+    vocals = normalised(perform_vocals(rng, plan, duration_s, sample_rate_hz))
     accompaniment = perform_accompaniment(rng, plan, duration_s, sample_rate_hz)
     vocals = vocals * np.float32(amplitude(rng.uniform(-8.0, 5.0)))
+    return mixed_down(rng, vocals, accompaniment, sample_rate_hz)
+
+
+def mixed_down(
+    rng: np.random.Generator, vocals: Waveform, accompaniment: Waveform, sample_rate_hz: int
+) -> Song:
+    """Finish two stems ``[channel=2, sample]`` as one release: dynamics, medium and peak level.
+
+    What is done to one stem is done to the other, so they still sum to the mixture.
+    """
     mixture = vocals + accompaniment
     gain = np.ones(mixture.shape[1], np.float32)
     if rng.random() < 0.5:

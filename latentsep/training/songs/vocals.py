@@ -170,7 +170,9 @@ def _ad_libs(performer: Performer, style: LineStyle) -> Waveform:
     return gain * effects.pan(voice, float(rng.uniform(-1, 1)))
 
 
-def _space(rng: np.random.Generator, stem: Waveform, plan: Plan, sample_rate_hz: int) -> Waveform:
+def add_space(
+    rng: np.random.Generator, stem: Waveform, plan: Plan, sample_rate_hz: int
+) -> Waveform:
     """Reverbs and echoes of the whole vocal group."""
     result = stem
     if rng.random() < 0.4:
@@ -210,12 +212,12 @@ def perform_vocals(
     if rng.random() < 0.15:
         stem = stem + _ad_libs(performer, style)
     if rng.random() < 0.05:
-        stem = _chopped(rng, stem, plan, sample_rate_hz)
-    spacious = _space(rng, stem, plan, sample_rate_hz)
+        stem = chopped(rng, stem, plan, sample_rate_hz)
+    spacious = add_space(rng, stem, plan, sample_rate_hz)
     return effects.widen(spacious, float(rng.uniform(1, 3))) if rng.random() < 0.25 else spacious
 
 
-def _chopped(rng: np.random.Generator, stem: Waveform, plan: Plan, sample_rate_hz: int) -> Waveform:
+def chopped(rng: np.random.Generator, stem: Waveform, plan: Plan, sample_rate_hz: int) -> Waveform:
     """Gate the vocals in a fixed rhythm, as an edited or sampled voice."""
     step_s = plan.beat_s / 4
     pattern = np.where(rng.random(16) < 0.65, 1.0, 0.0)

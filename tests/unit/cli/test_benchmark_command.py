@@ -36,12 +36,13 @@ def test_speed_is_told_a_line_for_each_figure(run, model_folder):
     assert {"whole_x", "load_s", "threads"} <= {line.split()[0] for line in told.splitlines()}
 
 
-def test_seams_are_told_in_db(run, model_folder, long_song):
-    code, told, errors = run("benchmark", "seams", long_song, "-n", model_folder)
+def test_seams_are_told_with_their_units(run, model_folder, long_song):
+    code, told, errors = run("benchmark", "seams", long_song, "-n", model_folder, "--blend")
     assert (code, errors) == (0, "")
     lines = told.splitlines()
-    assert sum(line.startswith("grid shifted by ") for line in lines) == 4
-    assert sum(line.startswith("chunks of ") for line in lines) == 2
+    assert sum(line.startswith("grid shifted by ") and ", dB " in line for line in lines) == 4
+    assert sum(line.startswith("chunks of ") and ", dB " in line for line in lines) == 2
+    assert sum(line.startswith("spectral flux at ") and ", % " in line for line in lines) == 1
 
 
 def test_seams_of_silence_are_none(run, model_folder, tmp_path):

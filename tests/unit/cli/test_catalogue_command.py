@@ -64,3 +64,22 @@ def test_options_reach_the_job_and_a_file_gives_the_rest(run, model_folder, mani
     identity = json.loads((tmp_path / "out" / "run.json").read_text())["identity"]
     found = (identity["seed"], identity["refinement"], identity["stem_bit_depth"])
     assert found == (3, "off", 24)
+
+
+def test_a_sampler_reaches_the_job_and_one_that_cannot_be_starts_nothing(
+    run, model_folder, manifest, tmp_path
+):
+    arguments = ("separate", manifest, "-o", tmp_path / "out", "-n", model_folder)
+    for option, message in {
+        ("--sampler", "ddim"): "allowed are bridge, euler",
+        ("--warm-start", "0.5"): "starts at the mixture: leave it out",
+        ("--steps", "65"): "can do 1..64 steps, got 65",
+    }.items():
+        code, told, errors = run(*arguments, *option)
+        assert (code, told) == (2, "")
+        assert message in errors
+        assert errors.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    assert run(*arguments, "--sampler", "euler")[0] == 0
+    identity = json.loads((tmp_path / "out" / "run.json").read_text())["identity"]
+    assert (identity["sampler"], identity["sampler_options"]) == ("euler", "{}")

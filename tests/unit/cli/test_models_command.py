@@ -1,7 +1,8 @@
 import json
 
 import pytest
-from tiny_models import tiny_model
+import yaml
+from tiny_models import CONFIG, tiny_model
 
 from latentsep.models import folder as model_folders
 from latentsep.models.folder import save_model
@@ -37,3 +38,33 @@ def test_a_bundled_name_can_be_used(run, bundle, song, tmp_path):
     code, told, _ = run("separate", song, "-n", "tiny", "-o", tmp_path / "out")
     assert code == 0
     assert f"{tmp_path}/out/tiny/song" in told
+
+
+def test_the_parts_of_a_bundled_model_are_listed_with_their_parameters(run, bundle):
+    code, told, errors = run("models", "--parts", "tiny", "--output", "json")
+    parts = {entry["part"]: entry["parameters"] for entry in json.loads(told)}
+    assert (code, errors) == (0, "")
+    assert parts["codec"] == 0
+    assert parts["network"] == sum(p.numel() for p in tiny_model().network.parameters())
+    assert parts["network.conv_in"] == 2 * 48 * 3 * 8 + 8
+    assert parts["network"] == sum(n for name, n in parts.items() if name.startswith("network."))
+
+
+def test_the_parts_of_a_training_file_are_those_of_its_model(run, bundle, tmp_path):
+    file = tmp_path / "tiny.yaml"
+    file.write_text(yaml.safe_dump({"model": CONFIG, "data": {}, "duration_s": 1}))
+    assert run("models", "--parts", file) == run("models", "--parts", "tiny")
+
+
+def test_a_training_file_without_a_model_has_no_parts(run, tmp_path):
+    file = tmp_path / "codec.yaml"
+    file.write_text(yaml.safe_dump({"codec": {"name": "mdct"}, "data": {}, "duration_s": 1}))
+    code, told, errors = run("models", "--parts", file)
+    assert (code, told) == (2, "")
+    assert f"{file} trains no model" in errors
+
+
+def test_a_model_that_is_nowhere_has_no_parts(run, bundle):
+    code, told, errors = run("models", "--parts", "nosuch")
+    assert (code, told) == (2, "")
+    assert "unknown model 'nosuch'" in errors

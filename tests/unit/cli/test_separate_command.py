@@ -4,15 +4,20 @@ import signal
 
 import pytest
 import soundfile
+from tiny_models import tiny_model
 
 from latentsep.cli import separate as separate_module
 from latentsep.cli.options import model_label
+from latentsep.models.folder import save_model
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["-n", "nobody"], "unknown model 'nobody'"),
+        (["--sampler", "nosuch"], "unknown sampler 'nosuch'; known: bridge, ddim"),
+        (["--sampler", "ddim"], "'ddim' cannot sample objective 'bridge', a bridge; allowed are"),
+        (["--warm-start", "0.5"], "objective 'bridge' starts at the mixture: leave it out"),
         (["--steps", "65"], "model 'tiny' can do 1..64 steps, got 65"),
         (["--segment", "400"], "300 s are allowed"),
         (["--draws", "2"], "take --draws 1, or more --steps"),
@@ -115,7 +120,7 @@ def test_an_unexpected_failure_names_its_track(run, model_folder, song, tmp_path
     def fail(*_):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("latentsep.separation.separator.Separator.stream", fail)
+    monkeypatch.setattr("latentsep.separation.separator.Separator.run", fail)
     code, _, errors = run("separate", song, "-n", model_folder, "-o", tmp_path / "out")
     assert code == 1
     assert errors == f"Error: {song}: unexpected RuntimeError: boom; -v shows where\n"
@@ -152,6 +157,7 @@ def test_a_model_folder_is_named_by_its_last_part_however_it_is_given(tmp_path, 
     "dials",
     [
         ["--no-refine"],
+        ["--blend"],
         ["--refine", "--segment", "2"],
         ["--overlap", "0.7"],
         ["--steps", "2", "--draws", "2", "--seed", "3", "-d", "cpu", "--threads", "1"],
@@ -167,5 +173,23 @@ def test_the_dials_change_the_vocals_and_keep_the_sum(run, model_folder, song, t
     (vocals, rest), (dialled_vocals, dialled_rest) = stems
     assert (vocals + rest == dialled_vocals + dialled_rest).all()
     # A grid of chunks moves a local model's vocals by rounding only, which may not show.
-    if "--no-refine" in dials or "--draws" in dials:
+    if {"--no-refine", "--blend"} & set(dials) or "--draws" in dials:
         assert (vocals != dialled_vocals).any()
+
+
+def test_a_diffusion_model_takes_samplers_and_warm_starts(run, song, tmp_path):
+    diffusion = {"objective": {"name": "v"}, "sampling": {"sampler": "ddim", "steps": 4}}
+    save_model(tmp_path / "tiny", tiny_model(**diffusion), "# tiny\n")
+    vocals = []
+    for name, dials in {
+        "own": [],
+        "ddim": ["--sampler", "ddim"],
+        "dpmpp_2m": ["--sampler", "dpmpp_2m"],
+        "warm": ["--warm-start", "0.4"],
+    }.items():
+        out = tmp_path / name
+        assert run("separate", song, "-n", tmp_path / "tiny", "-o", out, *dials)[::2] == (0, "")
+        vocals.append(soundfile.read(out / "tiny/song/vocals.flac", dtype="int16")[0])
+    own, same, *others = vocals
+    assert (own == same).all()
+    assert all((own != other).any() for other in others)

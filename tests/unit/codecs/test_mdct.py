@@ -109,3 +109,14 @@ def test_impossible_bands_are_refused_with_their_numbers(mid, side):
 
 def test_the_basis_is_not_stored_with_the_weights():
     assert not MdctCodec(8_000, 64, 32, 16).state_dict()
+
+
+@pytest.mark.parametrize("tone_hz", [260.0, 1_000.0, 1_700.0])
+@pytest.mark.parametrize("side", [False, True])
+def test_a_tone_is_strongest_in_the_channel_whose_band_it_lies_in(tone_hz, side):
+    codec = MdctCodec(sample_rate_hz=8_000, hop_samples=64, mid_bins=48, side_bins=32)
+    tone = torch.sin(2 * math.pi * tone_hz / 8_000 * torch.arange(64 * 40))
+    latents = codec.encode(torch.stack([tone, -tone if side else tone])[None])[0]
+    strongest = int(latents.square().sum(dim=1).argmax())
+    assert (strongest >= 48) == side
+    assert codec.band_centres_hz[strongest].item() == pytest.approx(tone_hz, abs=62.5)

@@ -1,26 +1,53 @@
-"""What the Network docstring promises, for every registered network."""
+"""What the Network docstring promises, for every registered network, local and not."""
 
 import pytest
 import torch
+from small_sizes import LOCAL, WHOLE
 from tiny_models import randomise
 
 from latentsep.denoisers import NETWORKS, Network
 
 CHANNELS = 6
-SMALL_OPTIONS = {
-    "unet1d": {"widths": [8, 12, 16], "blocks": 1, "bottom_dilations": [1, 2], "step_channels": 8}
+FRAMES = 48
+VARIANTS = {
+    "conditioned_unet1d": LOCAL,
+    "conditioned_unet1d over whole chunks": WHOLE,
+    "conditioned_unet1d with a skip": {**WHOLE, "skip": "mixture"},
+    "posterior_unet1d": {
+        "conditioner_widths": [8, 12],
+        "generator_widths": [8, 12],
+        "conditioner_blocks": 1,
+        "bottom_dilations": [1],
+        "step_channels": 8,
+        "features": 4,
+    },
+    "unet1d": {"widths": [8, 12, 16], "blocks": 1, "bottom_dilations": [1, 2], "step_channels": 8},
 }
+"""Small networks: the first word is the name in the registry."""
 SIGMA = torch.tensor([0.7])
 
 
-def _build(name, seed):
-    network = NETWORKS[name](CHANNELS, **SMALL_OPTIONS[name])
+def _new(variant):
+    return NETWORKS[variant.split()[0]](CHANNELS, **VARIANTS[variant])
+
+
+def _build(variant, seed):
+    network = _new(variant)
     randomise(network, seed)
     return network.eval().requires_grad_(False)
 
 
-@pytest.fixture(params=sorted(NETWORKS))
+def _local(variant):
+    return _new(variant).local
+
+
+@pytest.fixture(params=sorted(VARIANTS))
 def network(request):
+    return _build(request.param, seed=1)
+
+
+@pytest.fixture(params=sorted(filter(_local, VARIANTS)))
+def local_network(request):
     return _build(request.param, seed=1)
 
 
@@ -31,6 +58,10 @@ def _inputs(seed, items, frames):
 
 def _estimate(network, state, mixture, sigma):
     return network(state, network.condition(mixture), sigma)
+
+
+def test_every_registered_network_is_tried():
+    assert {variant.split()[0] for variant in VARIANTS} == set(NETWORKS)
 
 
 def test_every_network_keeps_the_protocol(network):
@@ -44,48 +75,49 @@ def test_the_estimate_has_the_shape_of_the_state(network, strides):
 
 
 @pytest.mark.parametrize("which", ["state", "mixture"])
-def test_nothing_changes_beyond_the_receptive_radius(network, which):
-    radius, stride = network.receptive_radius_frames, network.stride_frames
+def test_nothing_changes_beyond_the_receptive_radius(local_network, which):
+    radius, stride = local_network.receptive_radius_frames, local_network.stride_frames
     frames = -(-(2 * radius + 40) // stride) * stride
     state, mixture = _inputs(1, 1, frames)
-    before = _estimate(network, state, mixture, SIGMA)
+    before = _estimate(local_network, state, mixture, SIGMA)
     for place in range(frames // 2, frames // 2 + stride):
         inputs = {"state": state.clone(), "mixture": mixture.clone()}
         inputs[which][:, :, place] += 1.0
-        after = _estimate(network, **inputs, sigma=SIGMA)
+        after = _estimate(local_network, **inputs, sigma=SIGMA)
         moved = (after != before).any(dim=1)[0].nonzero()[:, 0] - place
         assert moved.abs().max() <= radius
 
 
-def test_the_receptive_radius_is_not_claimed_larger_than_it_is(network):
-    radius, stride = network.receptive_radius_frames, network.stride_frames
+def test_the_receptive_radius_is_not_claimed_larger_than_it_is(local_network):
+    radius, stride = local_network.receptive_radius_frames, local_network.stride_frames
     frames = -(-(2 * radius + 40) // stride) * stride
     state, mixture = _inputs(2, 1, frames)
     reached = 0
     for place in range(frames // 2, frames // 2 + stride):
-        seen = state.clone().requires_grad_(True)
-        _estimate(network, seen, mixture, SIGMA)[:, :, place].sum().backward()
-        support = seen.grad.abs().sum(dim=1)[0].nonzero()[:, 0] - place
-        reached = max(reached, int(support.abs().max()))
+        seen = [latents.clone().requires_grad_(True) for latents in (state, mixture)]
+        _estimate(local_network, *seen, SIGMA)[:, :, place].sum().backward()
+        for latents in seen:
+            support = latents.grad.abs().sum(dim=1)[0].nonzero()[:, 0] - place
+            reached = max(reached, int(support.abs().max()))
     # Looking ahead and filling in are counted apart, though they never fall together.
     assert radius - 2 * (stride - 1) <= reached <= radius
 
 
 @pytest.mark.parametrize("strides", [1, 2, 5])
-def test_it_moves_with_its_input_by_whole_strides(network, strides):
-    shift = strides * network.stride_frames
-    radius, stride = network.receptive_radius_frames, network.stride_frames
+def test_it_moves_with_its_input_by_whole_strides(local_network, strides):
+    shift = strides * local_network.stride_frames
+    radius, stride = local_network.receptive_radius_frames, local_network.stride_frames
     frames = -(-(2 * radius + 40) // stride) * stride
     state, mixture = _inputs(3, 1, frames + shift)
-    whole = _estimate(network, state, mixture, SIGMA)
-    shifted = _estimate(network, state[:, :, shift:], mixture[:, :, shift:], SIGMA)
+    whole = _estimate(local_network, state, mixture, SIGMA)
+    shifted = _estimate(local_network, state[:, :, shift:], mixture[:, :, shift:], SIGMA)
     inside = slice(radius, frames - radius)
     torch.testing.assert_close(shifted[:, :, inside], whole[:, :, shift:][:, :, inside])
 
 
 def test_an_item_alone_gives_the_bits_it_gives_in_company(network):
-    state, mixture = _inputs(4, 4, 32)
-    padded = torch.zeros(3, CHANNELS, 32)
+    state, mixture = _inputs(4, 4, FRAMES)
+    padded = torch.zeros(3, CHANNELS, FRAMES)
     together = _estimate(network, state, mixture, SIGMA)
     for item in range(4):
         chosen = slice(item, item + 1)
@@ -97,23 +129,52 @@ def test_an_item_alone_gives_the_bits_it_gives_in_company(network):
 
 
 def test_one_sigma_stands_for_all_items(network):
-    state, mixture = _inputs(5, 3, 32)
+    state, mixture = _inputs(5, 3, FRAMES)
     one = _estimate(network, state, mixture, SIGMA)
     torch.testing.assert_close(_estimate(network, state, mixture, SIGMA.expand(3)), one)
 
 
 def test_sigma_and_both_inputs_are_listened_to(network):
-    state, mixture = _inputs(6, 1, 32)
+    state, mixture = _inputs(6, 1, FRAMES)
     estimate = _estimate(network, state, mixture, SIGMA)
     assert (_estimate(network, state, mixture, torch.tensor([0.2])) - estimate).abs().max() > 1e-4
     assert (_estimate(network, mixture, mixture, SIGMA) - estimate).abs().max() > 1e-4
     assert (_estimate(network, state, state, SIGMA) - estimate).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_a_condition_serves_all_steps(network):
+    first, mixture = _inputs(8, 2, FRAMES)
+    second, _ = _inputs(9, 2, FRAMES)
+    condition = network.condition(mixture)
+    network(first, condition, torch.tensor([1.0]))
+    assert torch.equal(
+        network(second, condition, SIGMA), _estimate(network, second, mixture, SIGMA)
+    )
+
+
+def test_regression_heads_estimate_the_vocals_of_each_item(network):
+    mixture, other = _inputs(10, 2, FRAMES)
+    estimates = network.regress(network.condition(mixture))
+    others = network.regress(network.condition(torch.cat([mixture[:1], other[1:]])))
+    for estimate, beside in zip(estimates, others, strict=True):
+        assert estimate.shape == mixture.shape
+        assert torch.equal(estimate[0], beside[0])
+        assert not torch.equal(estimate[1], beside[1])
+
+
+def test_bfloat16_is_near(network):
+    state, mixture = _inputs(11, 2, FRAMES)
+    exact = _estimate(network, state, mixture, SIGMA)
+    with torch.autocast("cpu", torch.bfloat16):
+        near = _estimate(network, state, mixture, SIGMA)
+    assert near.dtype == torch.float32
+    assert (near - exact).square().mean().sqrt() < 0.1 * exact.square().mean().sqrt()
+
+
+@pytest.mark.parametrize("name", sorted(VARIANTS))
 def test_weights_are_all_that_a_network_remembers(name):
     network, twin = _build(name, seed=1), _build(name, seed=2)
-    state, mixture = _inputs(7, 2, 32)
+    state, mixture = _inputs(7, 2, FRAMES)
     assert not torch.equal(
         _estimate(twin, state, mixture, SIGMA), _estimate(network, state, mixture, SIGMA)
     )

@@ -38,6 +38,24 @@ def test_an_unknown_sampler_is_named_with_the_known_ones():
     _refused("unknown sampler 'nosuch'; known: bridge", sampling={"sampler": "nosuch"})
 
 
+def test_a_sampler_for_another_process_is_refused_with_those_that_fit():
+    _refused("'bridge' cannot sample objective 'v'.* allowed are ddim, ", objective={"name": "v"})
+    _refused("allowed are bridge, euler$", sampling={"sampler": "dpmpp_2m"})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"colour": "red"}, "colour"),
+        ({"eta": 2}, r"eta must lie in 0\.\.1, got 2"),
+        ({"cutoff_hz": 5e3}, r"0\.\.1969, the codec's highest band, got 5000"),
+    ],
+)
+def test_an_option_a_sampler_cannot_have_is_named(options, message):
+    sampling = {"sampler": "ddim_refined", "options": options}
+    _refused(f"sampler 'ddim_refined' .*{message}", objective={"name": "v"}, sampling=sampling)
+
+
 @pytest.mark.parametrize("kind", ["codec", "network", "objective"])
 def test_an_option_a_part_does_not_have_is_named(kind):
     part = {"name": CONFIG[kind]["name"], "options": {"colour": "red"}}

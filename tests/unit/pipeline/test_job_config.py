@@ -1,6 +1,8 @@
 import pytest
+from tiny_models import tiny_model
 
 from latentsep.errors import ConfigError
+from latentsep.models.folder import save_model
 from latentsep.pipeline.identity import identity_of
 from latentsep.pipeline.job_config import JobConfig, override, read_job_config
 
@@ -49,11 +51,27 @@ def test_a_secret_in_the_wrong_place_is_not_shown(tmp_path):
 
 
 def test_only_what_decides_bytes_is_in_the_identity():
-    plain = identity_of(JobConfig())
+    plain = override(JobConfig(), {"steps": 2})
     same = {"workers": 7, "threads": 3, "device": "cpu", "max_hours": 1.0, "batch_chunks": 4}
-    assert identity_of(override(JobConfig(), same)) == plain
+    assert identity_of(override(plain, same)) == identity_of(plain)
     for change in (
-        {"steps": 2}, {"draws": 2}, {"seed": 1}, {"segment_s": 20.0}, {"refinement": "off"},
-        {"precision": "bfloat16"}, {"codec": "wav"}, {"bit_depth": 24}, {"overlap": 0.5},
+        {"steps": 3}, {"draws": 2}, {"sampler": "euler"}, {"sampler_options": {"eta": 1}},
+        {"seed": 1}, {"segment_s": 20.0}, {"refinement": "off"}, {"precision": "bfloat16"},
+        {"codec": "wav"}, {"bit_depth": 24}, {"overlap": 0.5},
     ):  # fmt: skip
-        assert identity_of(override(JobConfig(), change)) != plain, change
+        assert identity_of(override(plain, change)) != identity_of(plain), change
+
+
+def test_a_warm_start_and_what_the_model_leaves_open_are_in_the_identity(tmp_path):
+    diffusion = {"objective": {"name": "v"}, "sampling": {"sampler": "ddim", "steps": 4}}
+    save_model(tmp_path / "tiny", tiny_model(**diffusion), "# tiny\n")
+    config = override(JobConfig(), {"model": str(tmp_path / "tiny")})
+    plain, warm = (identity_of(override(config, options)) for options in ({}, {"warm_start": 0.5}))
+    assert (plain["sampler"], plain["steps"], plain["warm_start"]) == ("ddim", 4, None)
+    assert {name for name in plain if plain[name] != warm[name]} == {"warm_start"}
+
+
+def test_a_sampling_that_cannot_be_is_refused_before_a_run_has_a_name():
+    for option in ({"sampler": "ddim"}, {"warm_start": 0.5}, {"steps": 1_001}, {"draws": 2}):
+        with pytest.raises(ConfigError):
+            identity_of(override(JobConfig(), option))

@@ -12,12 +12,13 @@ import soundfile
 import torch
 from fault_server import INTERNAL, RESET_AFTER_BODY, RESET_AT_ONCE, SLOW_DOWN, FaultServer, Refusal
 from s3_server import settings_for
+from tiny_models import tiny_model
 from workers import block_of, decoder_of, ids_of, rows_of, worker_spec
 
 from latentsep.catalogue.ledger import Ledger
 from latentsep.catalogue.plan import plan_job
 from latentsep.errors import ConfigError
-from latentsep.models.folder import load_model
+from latentsep.models.folder import load_model, save_model
 from latentsep.pipeline.rows import split_outcomes
 from latentsep.pipeline.starts import StartCounter
 from latentsep.pipeline.worker import SeparatorWorker
@@ -418,3 +419,15 @@ def test_another_model_than_the_drivers_is_refused(tmp_path, tiny_folder):
     changed = type(spec)(**{**vars(spec), "model_sha256": "0" * 64})
     with pytest.raises(ConfigError, match=r"install the same model on every node"):
         SeparatorWorker(changed)
+
+
+def test_a_row_says_how_often_the_network_was_called_for_a_chunk(
+    make_worker, write_noise, tmp_path
+):
+    diffusion = {"objective": {"name": "v"}, "sampling": {"sampler": "ddim"}}
+    save_model(tmp_path / "tiny", tiny_model(**diffusion), "# tiny\n")
+    separation = {"sampler": "dpmpp_2m", "steps": 3, "draws": 2, "warm_start": 0.5}
+    worker = make_worker(model=tmp_path / "tiny", separation=separation)
+    (row,) = rows_of(worker(block_of({"song": write_noise("song.wav")})))[0].values()
+    # Three steps, and one call for the draft: the network has no regression heads.
+    assert (row["steps"], row["draws"], row["nfe"]) == (3, 2, 8)

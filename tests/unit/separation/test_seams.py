@@ -2,6 +2,8 @@
 
 Design: shifting the grid by whole strides changes the output by at most -60 dB. Weights are random
 and not zero, so everything that can leak does.
+
+A model that is not local depends on the grid of its chunks, but hardly on where windows are cut.
 """
 
 import numpy as np
@@ -10,12 +12,16 @@ from tiny_models import (
     HOP_SAMPLES,
     RATE_HZ,
     STRIDE_FRAMES,
+    ChunkwideNetwork,
+    chunkwide_config,
     difference_db,
     noise_waveform,
     tiny_model,
 )
 
+from latentsep.denoisers import NETWORKS
 from latentsep.errors import ConfigError
+from latentsep.models.model import Model
 from latentsep.separation.options import SeparationOptions
 from latentsep.separation.separator import Separator
 
@@ -87,3 +93,56 @@ def test_what_comes_after_does_not_reach_back_beyond_a_window():
     before, after = _vocals(model), _vocals(model, other)
     np.testing.assert_array_equal(after[:, :same], before[:, :same])
     assert (after != before).any()
+
+
+@pytest.mark.parametrize("refinement", ["off", "mask", "blend"])
+@pytest.mark.parametrize("options", [{"segment_s": 1.0}, {"segment_s": 3.2}, {"overlap": 0.7}])
+def test_draws_and_blending_leave_no_seams(options, refinement):
+    model = tiny_model()
+    before = _vocals(model, steps=2, draws=2, refinement=refinement)
+    after = _vocals(model, steps=2, draws=2, refinement=refinement, **options)
+    assert difference_db(after, before) < SEAMLESS_DB
+
+
+def test_a_measured_halo_changes_less_the_longer_it_is():
+    def changed_db(halo_frames):
+        chunk = {"frames": 128, "context_frames": 40, "halo_frames": halo_frames}
+        return difference_db(_vocals(tiny_model(chunk=chunk), steps=6), exact)
+
+    exact = _vocals(tiny_model(), steps=6)
+    changes_db = [changed_db(halo_frames) for halo_frames in (0, 40, 80, 200)]
+    assert changes_db == sorted(changes_db, reverse=True)
+    assert SEAMLESS_DB > changes_db[0] > changes_db[-1]
+
+
+@pytest.fixture
+def chunkwide(monkeypatch):
+    """Builds models that are not local."""
+    monkeypatch.setitem(NETWORKS, "chunkwide", ChunkwideNetwork)
+    return lambda halo_frames=None: Model(chunkwide_config(halo_frames)).eval()
+
+
+def test_the_chunks_of_a_network_that_is_not_local_do_matter(chunkwide):
+    """Or else the tests below would show nothing."""
+    model = chunkwide()
+    assert not model.network.local
+    assert difference_db(_vocals(model, segment_s=1.3), _vocals(model)) > -40
+
+
+CHUNK_CORE_FRAMES = 96
+"""Of these models: halos that differ by whole ones leave the grid of chunks where it is."""
+
+
+def test_one_step_of_such_a_network_leaves_no_seam_between_windows(chunkwide):
+    longer = 16 + CHUNK_CORE_FRAMES
+    assert Separator(chunkwide(longer)).plan != Separator(chunkwide()).plan
+    assert difference_db(_vocals(chunkwide(longer)), _vocals(chunkwide())) < -100
+
+
+@pytest.mark.parametrize("steps", [3, 6])
+def test_with_more_steps_it_depends_less_on_windows_the_longer_their_halo(chunkwide, steps):
+    halos = [16 + cores * CHUNK_CORE_FRAMES for cores in (0, 1, 2, 8)]
+    *stems, longest = [_vocals(chunkwide(halo), steps=steps) for halo in halos]
+    changes_db = [difference_db(vocals, longest) for vocals in stems]
+    assert changes_db == sorted(changes_db, reverse=True)
+    assert changes_db[0] > changes_db[-1] + 20

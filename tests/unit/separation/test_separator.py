@@ -3,6 +3,8 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tiny_models import RATE_HZ, difference_db, noise_waveform, tiny_model
 from torch import nn
 
@@ -16,13 +18,13 @@ from latentsep.separation.separator import Separator, Track, pick_device
 class PassNetwork(nn.Module):
     """Takes the whole mixture for vocals."""
 
-    local = True
     receptive_radius_frames = 0
     stride_frames = 1
 
-    def __init__(self, latent_channels, answer=1.0):
+    def __init__(self, latent_channels, answer=1.0, local=True):
         super().__init__()
         self.answer = answer
+        self.local = local
 
     def condition(self, mixture):
         return (mixture,)
@@ -39,11 +41,11 @@ def stub_model(monkeypatch):
     """Builds an identity codec around a network that answers a multiple of the mixture."""
     monkeypatch.setitem(NETWORKS, "pass", PassNetwork)
 
-    def build(answer=1.0):
+    def build(answer=1.0, local=True):
         options = {"sample_rate_hz": RATE_HZ, "hop_samples": 64}
         return tiny_model(
             codec={"name": "identity", "options": options},
-            network={"name": "pass", "options": {"answer": answer}},
+            network={"name": "pass", "options": {"answer": answer, "local": local}},
             chunk={"frames": 40, "context_frames": 4},
         )
 
@@ -80,11 +82,34 @@ def test_stems_have_the_mixtures_shape_and_add_up_to_it(track):
 
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("answer", [0.0, 1.0, 0.25])
-def test_without_a_mask_the_vocals_are_what_the_network_says(stub_model, answer, channels):
-    separator = Separator(stub_model(answer), SeparationOptions(refinement="off"))
+@pytest.mark.parametrize("local", [True, False])
+def test_without_a_mask_the_vocals_are_what_the_network_says(stub_model, local, answer, channels):
+    separator = Separator(stub_model(answer, local), SeparationOptions(refinement="off"))
     track = noise_waveform(6, 5_003, channels)
     vocals = separator.separate(track, RATE_HZ).vocals
     np.testing.assert_allclose(vocals, answer * track, atol=1e-6)
+
+
+@settings(max_examples=25)
+@given(
+    refinement=st.sampled_from(["off", "mask", "blend"]),
+    draws=st.integers(1, 3),
+    channels=st.sampled_from([1, 2, 6]),
+    bit_depth=st.sampled_from([16, 24]),
+    gain_db=st.integers(-60, 0),
+    samples=st.integers(1, 6_000),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_in_every_mode_the_stems_are_the_source_in_integers(
+    refinement, draws, channels, bit_depth, gain_db, samples, seed
+):
+    full = 2 ** (bit_depth - 1)
+    loudest = int((full - 1) * 10 ** (gain_db / 20))
+    source = np.random.default_rng(seed).integers(-loudest, loudest, (channels, samples))
+    separator = _separator(steps=2, draws=draws, refinement=refinement)
+    stems = separator.separate((source / full).astype(np.float32), RATE_HZ).on_grid(bit_depth)
+    np.testing.assert_array_equal(stems.vocals.astype(np.int64) + stems.accompaniment, source)
+    assert stems.mixture_clipped_samples == 0
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
@@ -257,6 +282,20 @@ def test_every_stretch_of_a_track_is_counted_once_however_windows_lie(segment_s)
     assert spread_db == pytest.approx(_spread_db(draws=3), abs=0.01)
 
 
+def test_a_track_has_a_spread_for_each_of_its_seconds():
+    """The second half is the first one again, and so about as sure."""
+    separator = Separator(tiny_model(), SeparationOptions(steps=2, draws=8))
+    half = noise_waveform(17, 2 * RATE_HZ)
+    session = separator.session(RATE_HZ, 2)
+    blocks = np.array_split(np.concatenate([half, half, half[:, :100]], axis=1), 7, axis=1)
+    frames = sum(stems.vocals.shape[1] for stems in separator.run(session, blocks))
+    assert frames == 4 * RATE_HZ + 100
+    by_second_db = session.draw_spread_by_second_db
+    assert len(by_second_db) == 5
+    assert by_second_db[2:4] == pytest.approx(by_second_db[:2], abs=1)
+    assert by_second_db[0] == pytest.approx(session.draw_spread_db, abs=2)
+
+
 def test_companions_do_not_change_a_windows_spread():
     model = tiny_model(objective={"name": "bridge", "options": {"spread": 1.0}})
     separator = Separator(model, SeparationOptions(steps=2, draws=2, batch_chunks=4))
@@ -266,7 +305,7 @@ def test_companions_do_not_change_a_windows_spread():
     windows = list(session.windows())
     for window, together in zip(windows, separator.separate_windows(windows), strict=True):
         (alone,) = separator.separate_windows([window])
-        assert (alone.spread_energy, alone.energy) == (together.spread_energy, together.energy)
+        assert torch.equal(alone.energies, together.energies)
 
 
 def test_the_steps_are_those_that_are_taken():

@@ -23,6 +23,7 @@ PLAN = WindowPlan(
     level_frames=2,
     rim_frames=4,
     step_frames=0,
+    local=True,
 )
 
 
@@ -175,8 +176,56 @@ def test_the_spread_is_that_of_the_whole_track_and_not_the_mean_of_windows():
     assert session.draw_spread_db is None
     energies = [(1.0, 10.0), (0.0, 90.0)]
     for window, (spread, energy) in zip(session.windows(), energies, strict=True):
-        session.accept(WindowVocals(_core(window), spread, energy))
+        session.accept(WindowVocals(_core(window), _energies(spread, energy)))
     assert session.draw_spread_db == pytest.approx(-20.0)
+
+
+def _energies(spread, energy):
+    """Those of a whole window, all in its first frame."""
+    energies = torch.zeros(2, PLAN.core_hops, dtype=torch.float64)
+    energies[:, 0] = torch.tensor([spread, energy])
+    return energies
+
+
+@settings(max_examples=20)
+@given(rate_hz=st.sampled_from(RATES_HZ), seconds=st.floats(0.001, 2.5))
+def test_there_is_a_spread_for_each_second_of_the_track_at_any_rate(rate_hz, seconds):
+    samples = max(1, round(seconds * rate_hz))
+    session = _session(rate_hz)
+    session.push(np.zeros((2, samples), np.float32))
+    session.finish()
+    for window in session.windows():
+        # 20 dB below in the first second, 40 dB in the second, and so on.
+        at_s = (window.first_frame + np.arange(PLAN.core_hops)) * PLAN.hop_samples // MODEL_RATE_HZ
+        spread = 10.0 ** (-2 * (1 + at_s))
+        energies = np.stack([spread, np.ones_like(spread)])
+        session.accept(WindowVocals(_core(window), torch.from_numpy(energies)))
+    spreads_db = session.draw_spread_by_second_db
+    assert len(spreads_db) == -(-samples // rate_hz)
+    for second, spread_db in enumerate(spreads_db):
+        # A last second may be too short for a frame of its own.
+        assert spread_db == pytest.approx(-20 * (1 + second)) or spread_db is None
+    assert None not in spreads_db[:-1]
+
+
+def test_what_the_draws_say_after_the_end_of_a_track_does_not_count():
+    session = _session()
+    session.push(np.zeros((2, 10 * PLAN.hop_samples), np.float32))
+    session.finish()
+    (window,) = session.windows()
+    energies = torch.ones(2, PLAN.core_hops, dtype=torch.float64)
+    energies[0, 10:] = 1e9
+    session.accept(WindowVocals(_core(window), energies))
+    assert session.draw_spread_db == pytest.approx(0.0)
+
+
+def test_a_single_draw_has_no_spread_in_any_second():
+    session = _session()
+    session.push(np.zeros((2, 10), np.float32))
+    session.finish()
+    (window,) = session.windows()
+    session.accept(WindowVocals(_core(window)))
+    assert session.draw_spread_by_second_db is None
 
 
 @pytest.mark.parametrize("energies", [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0)])
@@ -185,5 +234,6 @@ def test_a_spread_without_draws_or_sound_is_undefined(energies):
     session.push(np.zeros((2, 10), np.float32))
     session.finish()
     (window,) = session.windows()
-    session.accept(WindowVocals(_core(window), *energies))
+    session.accept(WindowVocals(_core(window), _energies(*energies)))
     assert session.draw_spread_db is None
+    assert session.draw_spread_by_second_db == [None]

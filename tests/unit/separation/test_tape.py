@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny_models import tiny_model
@@ -5,7 +7,7 @@ from tiny_models import tiny_model
 from latentsep.diffusion.schedule import Level
 from latentsep.separation.options import SeparationOptions
 from latentsep.separation.plan import WindowPlan, plan_windows
-from latentsep.separation.tape import Tape
+from latentsep.separation.tape import Tape, join_chunks
 
 START = Level(0, 1)
 PLAN = WindowPlan(
@@ -18,6 +20,7 @@ PLAN = WindowPlan(
     level_frames=2,
     rim_frames=2,
     step_frames=0,
+    local=True,
 )
 
 
@@ -37,14 +40,12 @@ def _state_back(state, condition, level):
 
 @pytest.mark.parametrize("batch_chunks", [1, 2, 3, 5, 50])
 @pytest.mark.parametrize("windows", [1, 2, 4])
-def test_the_identity_gives_the_tape_back_between_its_contexts(windows, batch_chunks):
+@pytest.mark.parametrize("local", [True, False])
+def test_the_identity_gives_the_whole_tape_back(windows, batch_chunks, local):
     state, mixture = _tapes(0, windows)
-    clean = Tape(mixture, PLAN, batch_chunks, _as_is, _state_back).denoise(state, START)
-    inside = slice(PLAN.context_frames, PLAN.tape_frames - PLAN.context_frames)
-    assert torch.equal(clean[:, :, inside], state[:, :, inside])
-    assert clean.shape == state.shape
-    assert not clean[:, :, : inside.start].any()
-    assert not clean[:, :, inside.stop :].any()
+    plan = replace(PLAN, local=local)
+    clean = Tape(mixture, plan, batch_chunks, _as_is, _state_back).denoise(state, START)
+    assert torch.equal(clean, state)
 
 
 def test_state_and_mixture_of_a_chunk_lie_at_the_same_place():
@@ -83,8 +84,8 @@ def test_the_mixture_is_looked_at_once_however_many_steps_follow():
     assert seen == [4] * 3  # 9 chunks in batches of 4
 
 
-def test_an_overlapping_context_is_thrown_away():
-    """A chunk sees its context; what it says there does not count."""
+def test_an_overlapping_context_of_a_local_network_is_thrown_away():
+    """A chunk sees its context; what it says there counts only where nobody else says anything."""
 
     def wrong_in_the_context(state, condition, level):
         clean = _state_back(state, mixture, level).clone()
@@ -94,7 +95,20 @@ def test_an_overlapping_context_is_thrown_away():
 
     state, mixture = _tapes(3, 2)
     clean = Tape(mixture, PLAN, 3, _as_is, wrong_in_the_context).denoise(state, START)
-    assert torch.isfinite(clean).all()
+    inside = slice(PLAN.context_frames, PLAN.tape_frames - PLAN.context_frames)
+    assert torch.isfinite(clean[:, :, inside]).all()
+    assert torch.isnan(clean[:, :, : inside.start]).all()
+    assert torch.isnan(clean[:, :, inside.stop :]).all()
+
+
+def test_two_chunks_fade_into_each_other_worked_by_hand():
+    plan = replace(PLAN, window_chunks=2, local=False)
+    zeros_then_ones = torch.tensor([0.0, 1.0]).reshape(1, 2, 1, 1).expand(-1, -1, -1, 10)
+    # Cores of 6 frames meet at frame 8 of a tape of 16; they overlap from 6 to 10.
+    ramp = [1 / 8, 3 / 8, 5 / 8, 7 / 8]
+    assert join_chunks(zeros_then_ones, plan).flatten().tolist() == [0] * 6 + ramp + [1] * 6
+    hard = join_chunks(zeros_then_ones, replace(plan, local=True))
+    assert hard.flatten().tolist() == [0] * 8 + [1] * 8
 
 
 @pytest.mark.parametrize("batch_chunks", [1, 3])
@@ -120,5 +134,4 @@ def test_chunks_join_to_what_the_whole_tape_gives_at_once():
     level = Level(0.3, 0.7, 0.1)
     chunked = Tape(mixture, plan, 1, model.condition, model.denoise).denoise(state, level)
     whole = model.denoise(state, model.condition(mixture), level)
-    inside = slice(plan.context_frames, plan.tape_frames - plan.context_frames)
-    torch.testing.assert_close(chunked[:, :, inside], whole[:, :, inside])
+    torch.testing.assert_close(chunked, whole)
