@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from latentsep.errors import ConfigError
+from latentsep.training.ahead import BatchAhead
 from latentsep.training.config import ScheduleConfig
 from latentsep.training.ema import Ema
 from latentsep.training.task import Task
@@ -50,6 +51,7 @@ class Trainer:
             task.module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self.ema = Ema(task.module, config.ema_decay)
+        self._ahead: BatchAhead | None = None
 
     def run(self) -> None:
         """Train until the schedule ends; start anew, or with a checkpoint."""
@@ -72,12 +74,14 @@ class Trainer:
                 self.save()
                 saved_at_s = self.progress.elapsed_s
         self.save()
+        self.close()
 
     def step(self) -> float:
         """One optimiser step; returns its loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
-        batch = self.task.batch(self.rng)
+        self._ahead = self._ahead or BatchAhead(self.task, self.rng)
+        batch = self._ahead.take()
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self.config.bf16):
             loss = self.task.loss(batch, self.generator)
         self.optimizer.zero_grad(set_to_none=True)
@@ -100,7 +104,7 @@ class Trainer:
             "ema": self.ema.state(),
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
-            "rng": json.dumps(self.rng.bit_generator.state),
+            "rng": self._ahead.state if self._ahead else json.dumps(self.rng.bit_generator.state),
             "identity": self.task.identity,
         }
         temporary = self.folder / f"{CHECKPOINT_FILE}.part"
@@ -132,6 +136,13 @@ class Trainer:
         self.generator.set_state(state["generator"].cpu())
         self.rng.bit_generator.state = json.loads(state["rng"])
         logger.info("resumed step=%d elapsed_s=%.0f", self.progress.step, self.progress.elapsed_s)
+
+    def close(self) -> None:
+        """Give back the batch that was drawn ahead; ``rng`` stands where the next one begins."""
+        if self._ahead:
+            self._ahead.close()
+            self.rng.bit_generator.state = json.loads(self._ahead.state)
+            self._ahead = None
 
     def use_average(self) -> None:
         """Put the averaged weights into the task's module; the end of a training."""

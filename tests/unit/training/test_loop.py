@@ -58,6 +58,10 @@ def _loss_on_fixed_examples(trainer):
         return trainer.task.loss(batch, torch.Generator().manual_seed(0)).item()
 
 
+def _no_loss(trainer):
+    return sum(parameter.sum() * 0 for parameter in trainer.task.module.parameters())
+
+
 @pytest.mark.parametrize("objective", ["bridge", "regression"])
 def test_fifteen_steps_lower_the_loss(tmp_path, objective):
     trainer = _trainer(tmp_path, model={**CONFIG, "objective": {"name": objective}})
@@ -91,6 +95,8 @@ def test_a_resumed_training_has_the_bits_of_one_that_was_never_cut(tmp_path, sav
         second.step()
     assert _equal(_weights(second), _weights(whole))
     assert _equal(second.ema.state(), whole.ema.state())
+    for trainer in (whole, second):
+        trainer.close()
     assert second.rng.bit_generator.state == whole.rng.bit_generator.state
 
 
@@ -102,6 +108,19 @@ def test_the_scale_of_the_latents_comes_back_with_the_checkpoint(tmp_path):
     second.restore()
     assert torch.equal(second.task.statistics["scale"], first.task.statistics["scale"])
     assert not torch.equal(first.task.statistics["scale"], torch.ones(48, 1))
+
+
+def test_drawing_ahead_draws_what_drawing_in_turn_does(tmp_path):
+    trainer = _trainer(tmp_path)
+    taken = []
+    trainer.task.loss = lambda batch, generator: (taken.append(batch), _no_loss(trainer))[1]
+    for _ in range(3):
+        trainer.step()
+    trainer.close()
+    rng = np.random.default_rng(trainer.config.seed)
+    for batch in taken:
+        assert _equal(batch, trainer.task.batch(rng))
+    assert trainer.rng.bit_generator.state == rng.bit_generator.state
 
 
 def test_the_checkpoint_of_another_model_is_refused(tmp_path):
