@@ -10,7 +10,7 @@ import click
 from latentsep.cli import options
 from latentsep.cli.json_document import print_json
 from latentsep.cli.progress import TrackProgress, printable
-from latentsep.cli.score_table import print_summaries
+from latentsep.cli.score_table import print_speed, print_summaries
 from latentsep.version import __version__
 
 if TYPE_CHECKING:
@@ -161,10 +161,11 @@ def _score(
             progress.finish()
             if len(songs) < len(sources):
                 progress.start(sources[len(songs)].name)
-            if song.mixture_error_db > MIXTURE_TOLERANCE_DB:
+            error_db = song.mixture_error_db
+            if error_db is not None and error_db > MIXTURE_TOLERANCE_DB:
                 progress.print(
                     f"{printable(song.song)}: its mixture is not the sum of its stems, they differ "
-                    f"by {song.mixture_error_db:.1f} dB of the mixture's level",
+                    f"by {error_db:.1f} dB of the mixture's level",
                     err=True,
                 )
     return songs, factors
@@ -173,16 +174,21 @@ def _score(
 def _tell(
     songs: "list[SongScores]", factors: dict[str, float], how: "ScoreOptions", output: str
 ) -> None:
+    import torch
+
     from latentsep.evaluation.summary import summarise
 
+    threads = torch.get_num_threads()
     summaries = summarise(songs, factors)
     if output == "text":
         part = "whole songs" if how.excerpt_s is None else f"excerpts of {how.excerpt_s} s"
         print_summaries(summaries, len(songs), f"BSSEval v4, 1-s frames of {part}")
+        print_speed(summaries, threads)
         return
     document = {
         "version": __version__,
         "options": asdict(how),
+        "threads": threads,
         "songs": [row for song in songs for row in song.rows()],
         "medians": [asdict(summary) for summary in summaries],
     }

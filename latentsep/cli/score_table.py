@@ -14,7 +14,7 @@ _WHOLE = {"SDR": "sdr_db", "SI-SDR": "si_sdr_db", "MR-STFT": "mr_stft"}
 
 
 def print_summaries(summaries: "Sequence[Summary]", songs: int, bss_title: str) -> None:
-    """Tables of BSSEval and of whole songs for vocals and accompaniment, and of speed.
+    """Tables of BSSEval and of whole songs for vocals and accompaniment.
 
     Args:
         summaries: one for each system, at least one.
@@ -34,7 +34,17 @@ def print_summaries(summaries: "Sequence[Summary]", songs: int, bss_title: str) 
             for summary in summaries:
                 cells = (_cell(summary.medians[metric]) for metric in columns.values())
                 _print_line(summary.system, cells, width)
-    click.echo("\nspeed, in one process")
+
+
+def print_speed(summaries: "Sequence[Summary]", threads: int) -> None:
+    """How fast each system is.
+
+    Args:
+        summaries: one for each system, at least one.
+        threads: of the process that was timed.
+    """
+    width = max(len(summary.system) for summary in summaries)
+    click.echo(f"\nspeed, in one process of {threads} threads")
     for summary in summaries:
         if summary.realtime_factor is not None:
             _print_line(summary.system, [f"{summary.realtime_factor:.1f}x real time"], width)

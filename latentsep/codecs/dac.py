@@ -36,6 +36,7 @@ class DacCodec(MonoCodec):
     """
 
     exact_reach = True
+    homogeneous = False
 
     def __init__(
         self, architecture: Mapping[str, Any] | None = None, stereo: str = "mid_side"

@@ -58,6 +58,7 @@ class EncodecMonoCodec(MonoCodec):
     """
 
     exact_reach = False
+    homogeneous = False
 
     def __init__(
         self,
@@ -99,6 +100,7 @@ class EncodecStereoCodec(TransformersCodec):
     channels = 2
     extra_frames = 0
     exact_reach = False
+    homogeneous = False
     band_centres_hz: Tensor
 
     def __init__(

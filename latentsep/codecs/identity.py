@@ -11,6 +11,7 @@ class IdentityCodec(nn.Module):
     extra_frames = 0
     reach_frames = 0
     exact_reach = True
+    homogeneous = True
     band_centres_hz: Tensor
 
     def __init__(

@@ -21,6 +21,7 @@ class MdctCodec(nn.Module):
     extra_frames = 1
     reach_frames = 1
     exact_reach = True
+    homogeneous = True
     basis: Tensor
     band_centres_hz: Tensor
 

@@ -26,6 +26,7 @@ class MonoCodec(TransformersCodec):
     channels = 2
     extra_frames = 0
     exact_reach: bool
+    homogeneous: bool
     reach_frames: int
     band_centres_hz: Tensor
 

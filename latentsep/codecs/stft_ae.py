@@ -75,6 +75,7 @@ class StftAeCodec(nn.Module):
     channels = 2
     extra_frames = 1
     exact_reach = True
+    homogeneous = True
     cosines: Tensor
     sines: Tensor
     bin_scale: Tensor

@@ -81,7 +81,7 @@ class SongScores:
 
     song: str
     duration_s: float
-    mixture_error_db: float
+    mixture_error_db: float | None
     excerpt_start_s: float
     scores: list[Score]
 

@@ -27,8 +27,8 @@ class TrueSong:
     """A mixture and its true stems, each ``[channel, sample]`` float32.
 
     Attributes:
-        mixture_error_db: how far the mixture is from the sum of its stems, by the mixture's level;
-            minus infinity where it is their sum.
+        mixture_error_db: level of what the mixture is beside the sum of its stems, by its own;
+            None where it is their sum.
     """
 
     name: str
@@ -36,7 +36,7 @@ class TrueSong:
     mixture: Waveform
     vocals: Waveform
     accompaniment: Waveform
-    mixture_error_db: float = -math.inf
+    mixture_error_db: float | None = None
 
     @property
     def duration_s(self) -> float:
@@ -149,8 +149,10 @@ def find_songs(folder: Path) -> list[SongFolder]:
     return [SongFolder(path) for path in found]
 
 
-def _difference_db(mixture: Waveform, total: Waveform) -> float:
-    """Of a mixture and the sum of its stems, by the mixture's level."""
+def _difference_db(mixture: Waveform, total: Waveform) -> float | None:
+    """Of a mixture and the sum of its stems, by the mixture's level; None where they are equal."""
+    if np.array_equal(mixture, total):
+        return None
     ratio_db = sdr_db(mixture, total)
     return math.inf if ratio_db is None else -ratio_db
 

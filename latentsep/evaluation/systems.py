@@ -71,7 +71,8 @@ class Contest:
         systems = {**REFERENCES}
         models = dict.fromkeys(variant.model for variant in self.variants)
         for name in models:
-            label = "codec alone" if len(models) == 1 else f"codec of {name}"
+            own = f"codec of {Path(name).resolve().name}"
+            label = "codec alone" if len(models) == 1 else own
             systems[label] = codec_ceiling(load(name))
         if self.baseline is not None:
             network = load_mask_unet(self.baseline).to(pick_device(self.device))

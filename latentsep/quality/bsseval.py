@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dpstrf
 
 FILTER_TAPS = 512
 """Length of the distortion filters, at any sample rate."""
@@ -204,16 +205,24 @@ def _solver(gram: Floats) -> Callable[[Floats], Floats]:
     try:
         factor = cho_factor(regular)
     except np.linalg.LinAlgError:
-        # Dependent up to rounding, like the equal channels of a mono recording.
-        return lambda right: _solve_dependent(regular, right)
+        return _dependent_solver(regular)
     return lambda right: cho_solve(factor, right)
 
 
-def _solve_dependent(gram: Floats, right: Floats) -> Floats:
-    try:
-        return np.asarray(np.linalg.solve(gram, right), np.float64)
-    except np.linalg.LinAlgError:
-        return np.asarray(np.linalg.lstsq(gram, right)[0], np.float64)
+def _dependent_solver(gram: Floats) -> Callable[[Floats], Floats]:
+    """For signals that depend on each other up to rounding, like the equal channels of a mono one.
+
+    Filters are then not unique, but what they explain is: those that nothing new comes of are zero.
+    """
+    factor, pivots, rank, _ = dpstrf(gram)
+    kept = pivots[:rank] - 1
+
+    def solve(right: Floats) -> Floats:
+        solved = np.zeros_like(right)
+        solved[kept] = cho_solve((factor[:rank, :rank], False), right[kept])
+        return solved
+
+    return solve
 
 
 def _ratio_db(signal: Spectra, error: Spectra, size: int) -> Floats:

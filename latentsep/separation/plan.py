@@ -157,7 +157,7 @@ def plan_windows(model: Model, options: SeparationOptions, steps: int) -> Window
         chunk_frames=chunk,
         context_frames=context,
         window_chunks=math.ceil((2 * (rim + spoiled) + grid) / (core * MIN_CORE_SHARE)),
-        level_frames=_up(model.latent_space.level_radius_frames, stride),
+        level_frames=_up(_level_frames(model), stride),
         rim_frames=rim,
         step_frames=spoiled,
         local=network.local,
@@ -184,6 +184,16 @@ def _chunk_and_context(model: Model, options: SeparationOptions) -> tuple[int, i
             f"either side leaves nothing to keep; this model needs at least {least_s:.2f} s"
         )
     return chunk, context
+
+
+def _level_frames(model: Model) -> int:
+    """Frames before the tape that its first level depends on.
+
+    A local network discards what the codec spoils at a window's ends. Any other one sees it, unless
+    it lies before the tape altogether.
+    """
+    space = model.latent_space
+    return space.level_radius_frames + (0 if model.network.local else space.codec.reach_frames)
 
 
 def _spoiled_frames(model: Model, context_frames: int, steps: int) -> int:

@@ -31,6 +31,9 @@ class DataConfig(Frozen):
     remix_share: float = Field(0.6, ge=0, le=1, description="vocals and accompaniment of two songs")
     silent_vocals_share: float = Field(0.05, ge=0, le=1)
     silent_accompaniment_share: float = Field(0.03, ge=0, le=1)
+    gain_db: tuple[float, float] = Field(
+        (0.0, 0.0), description="mean and deviation of a gain on both stems"
+    )
     vocals_gain_db: tuple[float, float] = Field(
         (-2.0, 4.0), description="mean and deviation of vocals over accompaniment in remixes"
     )
@@ -67,6 +70,9 @@ class TrainConfig(ScheduleConfig):
     codec_weights: str | None = Field(
         None,
         description="folder of a trained codec, or of a transformers checkpoint, or its hub name",
+    )
+    codec_revision: str | None = Field(
+        None, description="commit, tag or branch on the hub; a commit never changes"
     )
 
 

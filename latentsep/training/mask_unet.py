@@ -36,11 +36,17 @@ class MaskUNetConfig(Frozen):
     """Shape of the network and of the spectra it sees."""
 
     sample_rate_hz: PositiveInt = 44_100
-    window_samples: PositiveInt = Field(2048, description="STFT window; a power of two")
-    hop_samples: PositiveInt = 512
+    window_samples: PositiveInt = Field(
+        2048, description="STFT window, a quarter of it from one to the next"
+    )
     widths: tuple[PositiveInt, ...] = Field(
         (16, 32, 64, 96, 96), description="channels of each level; each halves bins and frames"
     )
+
+    @property
+    def hop_samples(self) -> int:
+        """From one frame to the next."""
+        return self.window_samples // 4
 
 
 class BaselineFile(Frozen):

@@ -98,6 +98,10 @@ class Mixer:
         else:
             vocals, accompaniment = self._same_song(rng)
         vocals, accompaniment = _swap_and_flip(vocals, accompaniment, rng)
+        mean_db, deviation_db = self.config.gain_db
+        if deviation_db or mean_db:
+            gain = np.float32(10 ** (rng.normal(mean_db, deviation_db) / 20))
+            vocals, accompaniment = vocals * gain, accompaniment * gain
         draw = rng.random()
         if draw < self.config.silent_vocals_share:
             vocals = np.zeros_like(vocals)

@@ -11,7 +11,9 @@ from pydantic import ValidationError
 
 from latentsep.audio.folders import make_writable
 from latentsep.codecs import Codec
+from latentsep.codecs.pretrained import load_pretrained
 from latentsep.codecs.stft_ae import StftAeCodec
+from latentsep.codecs.transformers_codec import TransformersCodec
 from latentsep.errors import ConfigError
 from latentsep.models.codec_folder import fill_codec, save_codec
 from latentsep.models.config import explain
@@ -79,8 +81,7 @@ def _train_model(
     model = Model(config.model)
     codec = model.latent_space.codec
     model.latent_space.requires_grad_(False)
-    if config.codec_weights is not None:
-        fill_codec(model.latent_space, config.model.codec, Path(config.codec_weights))
+    _fill_codec(model, config)
     _check_crop(config, codec, model.network.stride_frames)
     model = model.to(pick_device(config.device))
     pool = _pool(config, codec.sample_rate_hz, data_folder, run_folder)
@@ -89,6 +90,20 @@ def _train_model(
     trainer.run()
     trainer.use_average()
     save_model(model_folder, model, model_card(config, trainer.progress, pool))
+
+
+def _fill_codec(model: Model, config: TrainConfig) -> None:
+    """Give a codec that was trained before its weights; a checkpoint does not hold them."""
+    codec, source = model.latent_space.codec, config.codec_weights
+    if isinstance(codec, TransformersCodec) and source is not None:
+        load_pretrained(codec, source, config.codec_revision)
+    elif source is not None:
+        fill_codec(model.latent_space, config.model.codec, Path(source))
+    elif any(True for _ in model.latent_space.parameters()):
+        raise ConfigError(
+            f"the codec {config.model.codec.name!r} has weights and none are given; set "
+            "codec_weights to where they are"
+        )
 
 
 def _train_codec(

@@ -19,7 +19,8 @@ class SeparationTask:
         self.model = model
         self.mixer = mixer
         self.module: nn.Module = model.network
-        self.statistics = {"scale": model.latent_space.scale}
+        space = model.latent_space
+        self.statistics = {"scale": space.scale, "shift": space.shift}
         self.identity = json.dumps(config.model.model_dump(mode="json"))
 
     def prepare(self, rng: np.random.Generator) -> None:
@@ -54,18 +55,20 @@ def set_latent_scale(
 ) -> None:
     """Set each latent channel's scale from vocals and mixtures of the training data.
 
+    A codec that is not homogeneous has its channels' means taken out first.
     ``scale = deviation ** -scale_exponent``, then one factor for unit power overall. An exponent
     below 1 leaves loud channels louder, so that the loss still cares most for what is heard.
     """
     vocals, accompaniment = mixer.batch(config.scale_examples, rng)
-    device = model.latent_space.scale.device
-    encode = model.latent_space.codec.encode
-    clean = encode(_tensor(vocals).to(device))
-    mixture = encode(_tensor(vocals + accompaniment).to(device))
-    power = (clean.square().mean(dim=(0, 2)) + mixture.square().mean(dim=(0, 2))) / 2
+    space = model.latent_space
+    both = _tensor(np.concatenate([vocals, vocals + accompaniment]))
+    latents = space.codec.encode(both.to(space.scale.device))
+    if not space.codec.homogeneous:
+        space.shift.copy_(latents.mean(dim=(0, 2))[:, None])
+    power = (latents - space.shift).square().mean(dim=(0, 2))
     scale = (power + 1e-9).pow(-config.scale_exponent / 2)
     scale = scale / (power * scale.square()).mean().sqrt()
-    model.latent_space.scale.copy_(scale[:, None])
+    space.scale.copy_(scale[:, None])
 
 
 def _tensor(waveform: np.ndarray) -> Tensor:

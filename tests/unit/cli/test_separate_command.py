@@ -91,6 +91,21 @@ def test_the_json_summary_holds_results_and_rejects(run, model_folder, song, tmp
     assert summary["peak_rss_bytes"] > 0
 
 
+@pytest.mark.parametrize(("draws", "seconds"), [(1, None), (2, 1)])
+def test_the_json_summary_tells_the_spread_of_the_draws_by_second(
+    run, model_folder, song, tmp_path, draws, seconds
+):
+    dials = ["--steps", "2", "--draws", str(draws), "--output", "json"]
+    code, told, _ = run("separate", song, "-n", model_folder, "-o", tmp_path, *dials)
+    (track,) = json.loads(told)["tracks"]
+    spread_db, by_second_db = track["draw_spread_db"], track["draw_spread_by_second_db"]
+    assert code == 0
+    if seconds is None:
+        assert (spread_db, by_second_db) == (None, None)
+    else:
+        assert by_second_db == [pytest.approx(spread_db)] * seconds
+
+
 def test_existing_stems_are_skipped_or_replaced_on_request_only(run, model_folder, song, tmp_path):
     arguments = ["separate", song, "-n", model_folder, "-o", tmp_path / "out"]
     assert "1 separated, 0 failed, 0 skipped" in run(*arguments)[1]

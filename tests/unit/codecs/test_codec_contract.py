@@ -13,8 +13,7 @@ from latentsep.codecs.reach import decoder_spill_db, encoder_spill_db
 
 NAMES = sorted(CODECS)
 EXACT = [name for name in NAMES if shared_codec(name).exact_reach]
-SILENT = ["identity", "mdct", "stft_ae"]
-"""Silence has no latents; the others have biases."""
+HOMOGENEOUS = [name for name in NAMES if shared_codec(name).homogeneous]
 ROUNDING_DB = -100
 
 
@@ -63,12 +62,20 @@ def test_an_item_alone_gives_the_bits_it_gives_in_company(codec):
         torch.testing.assert_close(decoded[0], codec.decode(latents)[item], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", SILENT)
+@pytest.mark.parametrize("name", HOMOGENEOUS)
 def test_silence_stays_silence(name):
     codec = shared_codec(name)
     silence = torch.zeros(1, codec.channels, 4 * codec.hop_samples)
     assert not codec.encode(silence).any()
     assert not _round_trip(codec, silence).any()
+
+
+@pytest.mark.parametrize("gain", [0.01, 20.0])
+@pytest.mark.parametrize("name", HOMOGENEOUS)
+def test_latents_of_a_homogeneous_codec_are_as_loud_as_the_waveform(name, gain):
+    codec = shared_codec(name)
+    waveform = _hops(codec, 11, 20)
+    assert difference_db(codec.encode(gain * waveform), gain * codec.encode(waveform)) < -60
 
 
 def test_silence_is_finite_and_no_louder_than_what_noise_decodes_to(codec):

@@ -7,11 +7,12 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
-from small_codecs import ENCODEC_SIZES, OPTIONS
+from small_codecs import ENCODEC_SIZES, OPTIONS, small_codec
 from tiny_models import difference_db, noise_waveform, randomise, tiny_model
 
 from latentsep.errors import ModelError
 from latentsep.models.folder import MODEL_FILE, load_model, save_model
+from latentsep.models.latent_space import LatentSpace
 from latentsep.separation.options import SeparationOptions
 from latentsep.separation.separator import Separator
 
@@ -22,6 +23,10 @@ BIAS = {
     "encodec_24khz": "latent_space.codec.encoder.layers.0.conv.bias",
     "encodec_48khz": "latent_space.codec.encoder.layers.0.norm.bias",
 }
+
+
+def _noise(seed, *shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def _model(name, options=None, **changes):
@@ -92,3 +97,18 @@ def test_a_model_on_the_codec_gives_the_same_stems_wherever_its_windows_start(
     moved = separator.separate(np.pad(track, ((0, 0), (shift, 0))), rate_hz).vocals
     assert vocals.shape == track.shape
     assert difference_db(moved[:, shift:], vocals) < -60
+
+
+def test_a_codec_that_does_not_scale_has_a_shift_and_no_level():
+    codec = small_codec("dac_44khz")
+    space = LatentSpace(codec, 4)
+    assert "shift" in space.state_dict()
+    assert "shift" not in LatentSpace(small_codec("mdct"), 4).state_dict()
+    space.scale.copy_(_noise(0, codec.latent_channels, 1).abs() + 0.1)
+    space.shift.copy_(_noise(1, codec.latent_channels, 1))
+    waveform = _noise(2, 1, 2, 20 * codec.hop_samples)
+    latents = space.encode(waveform)
+    torch.testing.assert_close(latents, (codec.encode(waveform) - space.shift) * space.scale)
+    expected = codec.decode(codec.encode(waveform))
+    torch.testing.assert_close(space.decode(latents), expected, rtol=1e-4, atol=1e-5)
+    assert torch.equal(space.level(latents), torch.ones(1, 1, latents.shape[2]))

@@ -40,10 +40,10 @@ def test_a_louder_voice_is_not_preferred():
 
 
 def test_a_stem_40_db_below_its_own_level_does_not_sound():
-    # The mean power is 5 / 7; 0.0085 is 39.9 dB below its root, 0.008 is 40.5 dB.
-    assert _seconds(_song([1, 1, 1, 1, 1, 0.0085, 0.0085]), 7) == (0, 7)
-    song = _song([0.008, 0.0085, 0.0085, 1, 1, 1, 1, 1, 0.008, 0.008, 0.008, 0.008])
-    assert _seconds(song, 7) == (1, 8)
+    # Six of twelve seconds have a power of 1: 40 dB below the mean is an amplitude of 0.0071.
+    quiet, silent = 0.0072, 0.0070
+    song = _song([silent, quiet, quiet, *[1] * 6, silent, silent, silent])
+    assert _seconds(song, 8) == (1, 9)
 
 
 @pytest.mark.parametrize("vocals", [[0] * 9, [0, 0, 0]])

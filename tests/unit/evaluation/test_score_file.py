@@ -1,5 +1,3 @@
-import math
-
 import duckdb
 import pytest
 from true_songs import true_song
@@ -29,13 +27,13 @@ def test_a_table_has_a_row_for_each_system_and_song_and_undefined_is_empty(tmp_p
     assert set(metric_names()) < set(table.columns)
     assert rows[0]["vocals_sdr_db"] == pytest.approx(0, abs=0.3)
     assert rows[2]["vocals_sdr_db"] is None
-    assert rows[0]["mixture_error_db"] == -math.inf
+    assert rows[0]["mixture_error_db"] is None
     assert (rows[2]["bss_frames"], rows[2]["bss_undefined_frames"]) == (1, 1)
 
 
 @pytest.mark.parametrize("name", ["scores.xlsx", "scores", "nosuch/scores.csv"])
 def test_a_file_that_cannot_be_is_refused_before_any_work(tmp_path, name):
-    with pytest.raises(ConfigError, match="scores|nosuch"):
+    with pytest.raises(ConfigError, match=r"scores|nosuch"):
         check_score_file(tmp_path / name)
 
 

@@ -55,7 +55,7 @@ def test_the_mixture_stands_for_either_stem():
     for stem in ("vocals", "accompaniment"):
         # The error is the other stem, as strong as this one.
         assert values[f"{stem}_sdr_db"] == pytest.approx(0, abs=0.3)
-        assert values[f"{stem}_bss_sir_db"] == pytest.approx(0, abs=1)
+        assert values[f"{stem}_bss_sir_db"] == pytest.approx(0, abs=2)
         assert values[f"{stem}_bss_sar_db"] > 60
 
 
@@ -131,9 +131,7 @@ def test_true_stems_are_rounded_to_16_bits_where_a_band_holds_nothing_else():
     spectra = np.fft.rfft(np.stack([one.vocals, one.accompaniment]).astype(float))
     spectra[..., spectra.shape[-1] // 2 :] = 0
     vocals, accompaniment = np.fft.irfft(spectra).astype(np.float32)
-    low = replace(
-        one, vocals=vocals, accompaniment=accompaniment, mixture=vocals + accompaniment
-    )
+    low = replace(one, vocals=vocals, accompaniment=accompaniment, mixture=vocals + accompaniment)
     values = values_of(low, lambda song: truth(song, 0.9))
     assert values["vocals_bss_sir_db"] > 40
 

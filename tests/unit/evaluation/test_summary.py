@@ -12,7 +12,7 @@ def _song(name, **systems):
         Score(system, dict.fromkeys(metric_names(), value), 1, 0)
         for system, value in systems.items()
     ]
-    return SongScores(name, 1.0, -math.inf, 0.0, scores)
+    return SongScores(name, 1.0, None, 0.0, scores)
 
 
 def test_medians_leave_out_the_undefined_and_count_them():

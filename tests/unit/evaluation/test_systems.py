@@ -33,7 +33,9 @@ def test_a_reference_gives_both_stems_of_any_song(name, channels, samples):
         assert (stem.shape, stem.dtype) == (song.mixture.shape, np.float32)
         assert np.isfinite(stem).all()
     if name != "mixture":
-        np.testing.assert_allclose(estimate.vocals + estimate.accompaniment, song.mixture, atol=1e-6)
+        np.testing.assert_allclose(
+            estimate.vocals + estimate.accompaniment, song.mixture, atol=1e-6
+        )
 
 
 def test_the_mixture_is_given_for_either_stem():

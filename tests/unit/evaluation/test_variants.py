@@ -20,7 +20,9 @@ def test_a_variant_may_be_of_another_model():
 
 
 def test_a_value_in_braces_is_a_mapping():
-    (one,) = parse_variants(["sampler=ddim_refined,sampler_options={eta: 0.4, fc_hz: 5000}"], "m", {})
+    (one,) = parse_variants(
+        ["sampler=ddim_refined,sampler_options={eta: 0.4, fc_hz: 5000}"], "m", {}
+    )
     assert one.options.sampler_options == {"eta": 0.4, "fc_hz": 5000}
     assert one.options.sampler == "ddim_refined"
 
@@ -51,5 +53,5 @@ def test_two_variants_with_one_row_are_refused():
 
 
 def test_wrong_options_of_all_are_called_options():
-    with pytest.raises(ConfigError, match="^options: warm_start"):
+    with pytest.raises(ConfigError, match=r"^options: warm_start"):
         parse_variants([""], "default", {"warm_start": 2.0})

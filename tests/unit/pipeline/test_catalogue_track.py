@@ -49,6 +49,18 @@ def test_a_second_attempt_leaves_the_stems_of_the_first_alone(make_worker, write
     assert all(_path(row["vocals_stem_uri"]).is_file() for row in rows)
 
 
+@pytest.mark.parametrize("draws", [1, 3])
+def test_a_row_holds_the_spread_of_the_draws_for_each_second(make_worker, write_noise, draws):
+    worker = make_worker(separation={"steps": 2, "draws": draws})
+    (row,) = rows_of(worker(block_of({"song": write_noise("song.wav", 3.2)})))[0].values()
+    by_second_db = row["draw_spread_by_second_db"]
+    if draws == 1:
+        assert by_second_db is row["draw_spread_db"] is None
+    else:
+        assert len(by_second_db) == 4
+        assert by_second_db == pytest.approx([row["draw_spread_db"]] * 4, abs=2)
+
+
 def test_the_source_that_failed_is_named_by_its_etag(make_worker, write_noise, tmp_path):
     song = write_noise("song.wav")
     song.write_bytes(song.read_bytes()[:5_000])

@@ -48,9 +48,7 @@ def test_all_four_ratios_are_those_of_museval_in_stereo():
     frame_samples=st.integers(700, 10_000),
     sources=st.integers(2, 3),
 )
-def test_all_four_ratios_are_those_of_museval_at_any_length(
-    seed, samples, frame_samples, sources
-):
+def test_all_four_ratios_are_those_of_museval_at_any_length(seed, samples, frame_samples, sources):
     references, estimates = _stems(seed, samples, channels=1, sources=sources)
     _assert_like_museval(references, estimates, frame_samples)
 

@@ -171,6 +171,9 @@ def test_windows_of_a_network_that_is_not_local_cut_one_grid_of_chunks(model, op
     model.network.local = False
     plan = _plan(model, options, steps)
     assert plan.core_hops % plan.chunk_core_frames == 0
+    # Of what the codec spoils at a window's ends they see nothing either.
+    space = model.latent_space
+    assert plan.level_frames >= space.level_radius_frames + space.codec.reach_frames
     assert plan.fade_frames <= min(2 * plan.context_frames, plan.chunk_core_frames)
 
 

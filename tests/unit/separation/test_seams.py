@@ -136,7 +136,7 @@ CHUNK_CORE_FRAMES = 96
 def test_one_step_of_such_a_network_leaves_no_seam_between_windows(chunkwide):
     longer = 16 + CHUNK_CORE_FRAMES
     assert Separator(chunkwide(longer)).plan != Separator(chunkwide()).plan
-    assert difference_db(_vocals(chunkwide(longer)), _vocals(chunkwide())) < -100
+    np.testing.assert_array_equal(_vocals(chunkwide(longer)), _vocals(chunkwide()))
 
 
 @pytest.mark.parametrize("steps", [3, 6])
