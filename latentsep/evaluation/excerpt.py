@@ -6,8 +6,8 @@ import numpy.typing as npt
 from latentsep.audio.waveform import Waveform
 from latentsep.evaluation.songs import TrueSong
 
-SOUNDS_DB = -40.0
-"""A second sounds in which a stem is less far below its own mean power."""
+SOUNDS_DB = -20.0
+"""A second sounds in which a stem is less far below its own mean power: no tail of an echo."""
 
 
 def excerpt(song: TrueSong, length_s: int) -> slice:

@@ -39,9 +39,9 @@ def test_a_louder_voice_is_not_preferred():
     assert _seconds(_song([9, 9, 1, 1, 1, 1, 1, 1]), 2) == (3, 5)
 
 
-def test_a_stem_40_db_below_its_own_level_does_not_sound():
-    # Six of twelve seconds have a power of 1: 40 dB below the mean is an amplitude of 0.0071.
-    quiet, silent = 0.0072, 0.0070
+def test_a_stem_20_db_below_its_own_level_does_not_sound():
+    # Six of twelve seconds have a power of 1: 20 dB below the mean is an amplitude of 0.071.
+    quiet, silent = 0.072, 0.070
     song = _song([silent, quiet, quiet, *[1] * 6, silent, silent, silent])
     assert _seconds(song, 8) == (1, 9)
 
