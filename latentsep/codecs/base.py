@@ -23,8 +23,8 @@ class Codec(Protocol):
     ``band_centres_hz`` ``[latent_channel]`` says where in the spectrum each channel lies; infinity
     for one that holds the full band.
 
-    The latents of a ``homogeneous`` codec are as many times louder as the waveform is, and silence has
-    none; those of others have means and do not scale.
+    The latents of a ``homogeneous`` codec are as many times louder as the waveform is, and silence
+    has none; those of others have means and do not scale.
 
     Without ``exact_reach`` a change goes further, but of all that it moves less than
     ``SPILL_LIMIT_DB`` lies beyond ``reach_frames``.

@@ -71,7 +71,7 @@ class BssEval:
             raise ValueError(
                 f"true stems [source, channel, sample] are wanted, got shape {references.shape}"
             )
-        self._references = references.astype(np.float64)
+        self._references = np.asarray(references, np.float64)
         self._taps = filter_taps
         self._frame_samples = min(frame_samples, references.shape[2])
         channels = references.shape[1]
@@ -94,15 +94,16 @@ class BssEval:
                 f"estimates must be shaped as the true stems, {self._references.shape}, "
                 f"got {estimates.shape}"
             )
-        signals = np.stack([self._references, estimates.astype(np.float64)])
+        ours = np.asarray(estimates, np.float64)
         n_sources, _, n_samples = estimates.shape
         n_frames = n_samples // self._frame_samples
         frames = np.full((4, n_sources, n_frames), np.nan)
-        if not _any_silent(signals):
-            measure = self._ratios_of_frames(signals[1])
+        if not _any_silent(self._references) and not _any_silent(ours):
+            measure = self._ratios_of_frames(ours)
             for number in range(n_frames):
                 start = number * self._frame_samples
-                frame = signals[..., start : start + self._frame_samples]
+                cut = slice(start, start + self._frame_samples)
+                frame = np.stack([self._references[..., cut], ours[..., cut]])
                 if not _any_silent(frame):
                     frames[:, :, number] = measure(frame)
         return BssFrames(*frames)
