@@ -21,7 +21,7 @@ check: $(VENV)/.installed-dev ## lint, format, types, import contract
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.installed-dev ## quick tests: no server but a mock of S3, no Ray
-	$(BIN)/pytest tests/unit tests/golden --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n auto tests/unit tests/golden --cov --cov-report=term:skip-covered
 
 integration: $(VENV)/.installed-dev system-packages ## whole commands and real processes
 	$(BIN)/pytest tests/integration
