@@ -1,13 +1,23 @@
-"""``latentsep benchmark``: speed and seams of a model on this machine."""
+"""``latentsep benchmark``: speed and seams of models, the job and its engine on this machine."""
 
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from latentsep.cli import options
+from latentsep.cli.comma_list import comma_list
 from latentsep.cli.json_document import print_json
+
+if TYPE_CHECKING:
+    from latentsep.evaluation.speed import SpeedRow
+    from latentsep.models.config import RefinementMode
+    from latentsep.separation.options import Precision
+
+_COUNTS = comma_list(click.IntRange(1))
+_PRECISIONS = comma_list(click.Choice(["float32", "bfloat16"]))
 
 
 @click.group()
@@ -16,41 +26,76 @@ def benchmark() -> None:
 
 
 @benchmark.command()
-@options.MODEL
+@click.argument("models", nargs=-1, required=True)
 @options.DEVICE
-@options.STEPS
+@click.option(
+    "--batch-chunks",
+    metavar="N,...",
+    callback=_COUNTS,
+    help="Chunks per call of the network; the separator's own choice by default.",
+)
+@click.option(
+    "--steps", metavar="N,...", callback=_COUNTS, help="Sampler steps; the model's own by default."
+)
+@click.option(
+    "--precision",
+    "precisions",
+    metavar="NAME,...",
+    callback=_PRECISIONS,
+    default="float32",
+    show_default=True,
+    help="float32, bfloat16 or both.",
+)
+@click.option("--compile", "compiled", is_flag=True, help="Compile the network first.")
 @options.refinement
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
 @click.option(
-    "--length",
+    "--audio-seconds",
     "audio_s",
-    type=click.FloatRange(10),
-    default=210.0,
+    type=click.FloatRange(0, min_open=True),
+    default=120.0,
     show_default=True,
-    help="Seconds of audio.",
+    help="Length of the audio at least; it fills whole batches.",
 )
-@click.option("--repeats", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--repeats", type=click.IntRange(1), default=3, show_default=True)
 @options.OUTPUT
-def speed(
-    model: str,
+def separator(
+    models: tuple[str, ...],
     device: str,
-    steps: int | None,
-    refinement: str | None,
+    batch_chunks: list[int] | None,
+    steps: list[int] | None,
+    precisions: "list[Precision]",
+    compiled: bool,
+    refinement: "RefinementMode | None",
     threads: int,
     audio_s: float,
     repeats: int,
     output: str,
 ) -> None:
-    """Audio-seconds per second of a model and of its parts, on audio in memory."""
-    import torch
+    """Speed of MODELS and their parts, memory, and share of the device's peak.
 
-    from latentsep.evaluation.speed import measure_speed
-    from latentsep.separation.separator import Separator
+    MODELS are bundled names, model folders, or training files of a model, whose weights are then
+    random: they change no timing. --batch-chunks, --steps and --precision take lists such as 1,4;
+    every combination is measured, in a process of its own. Precisions are compared with float32
+    where that is one of them.
+    """
+    from latentsep.cli.speed_table import print_speeds
+    from latentsep.evaluation.model_source import model_settings
+    from latentsep.evaluation.speed import SpeedSetup, SpeedTrial, measure_speeds
+    from latentsep.separation.separator import pick_device
 
-    torch.set_num_threads(threads)
-    dials = {"device": device, "steps": steps, "refinement": refinement}
-    report = measure_speed(lambda: Separator.from_pretrained(model, **dials), audio_s, repeats)
-    _print_values(asdict(report), output)
+    for model in models:
+        model_settings(model)
+    batches: list[int] | list[None] = batch_chunks or [None]
+    counts: list[int] | list[None] = steps or [None]
+    # What is compared with comes first.
+    dials = product(models, batches, counts, sorted(precisions, key="float32".__ne__))
+    setup = SpeedSetup(str(pick_device(device)), refinement, compiled, audio_s, threads, repeats)
+    rows = measure_speeds([SpeedTrial(*each) for each in dials], setup)
+    if output == "json":
+        print_json({**asdict(setup), "rows": [_flat(row) for row in rows]})
+    else:
+        print_speeds(rows)
 
 
 @benchmark.command()
@@ -129,6 +174,13 @@ def engine(tracks: tuple[int, ...], tracks_per_block: int, output: str) -> None:
     workers = WorkerConfig(count=1, cpus=1, tracks_per_block=tracks_per_block)
     for count in tracks:
         _print_values(asdict(measure_engine(count, JobConfig(workers=workers))), output)
+
+
+def _flat(row: "SpeedRow") -> dict[str, Any]:
+    """A row as one level of names; what was asked for gives way to what was measured."""
+    figures = {} if row.figures is None else asdict(row.figures)
+    found = {"difference_db": row.difference_db, "problem": row.problem}
+    return {**asdict(row.trial), **figures, **found}
 
 
 def _print_values(values: dict[str, Any], output: str) -> None:

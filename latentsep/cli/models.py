@@ -1,16 +1,11 @@
 """``latentsep models``: what can be loaded, and under which licence."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from latentsep.cli import options
 from latentsep.cli.json_document import print_json
-from latentsep.errors import ConfigError
-
-if TYPE_CHECKING:
-    from latentsep.models.config import ModelConfig
 
 
 @click.command()
@@ -60,10 +55,11 @@ def _bundled() -> list[dict[str, Any]]:
 
 def _parts(model: str) -> list[dict[str, Any]]:
     """Codec and network, each followed by its own parts."""
+    from latentsep.evaluation.model_source import model_settings
     from latentsep.models.model import Model
     from latentsep.models.parameters import parameter_counts
 
-    built = Model(_settings(model))
+    built = Model(model_settings(model))
     listed: list[dict[str, Any]] = []
     for place in ("latent_space.codec", "network"):
         part = place.rpartition(".")[2]
@@ -71,16 +67,3 @@ def _parts(model: str) -> list[dict[str, Any]]:
         listed.append({"part": part, "parameters": sum(counts.values())})
         listed += [{"part": f"{part}.{name}", "parameters": n} for name, n in counts.items()]
     return listed
-
-
-def _settings(model: str) -> "ModelConfig":
-    from latentsep.models.folder import find_model, read_model_file
-    from latentsep.training.config import TrainConfig
-    from latentsep.training.run import read_train_config
-
-    if Path(model).suffix not in (".yaml", ".yml"):
-        return read_model_file(find_model(model)).model
-    config = read_train_config(Path(model))
-    if isinstance(config, TrainConfig):
-        return config.model
-    raise ConfigError(f"{model} trains no model but a part or a baseline; give a file of a model")

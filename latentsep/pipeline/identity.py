@@ -45,4 +45,6 @@ def identity_of(config: JobConfig) -> Mapping[str, str | int | float | bool | No
         "stem_codec": config.stems.codec,
         "stem_bit_depth": config.stems.bit_depth,
         "algorithm_version": ALGORITHM_VERSION,
+        # Left out where it is off, so that outputs from before there was such a setting go on.
+        **({"compile": True} if options.compile else {}),
     }

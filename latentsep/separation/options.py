@@ -6,6 +6,8 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from latentsep.models.config import Frozen, RefinementMode
 
+Precision = Literal["float32", "bfloat16"]
+
 
 class SeparationOptions(Frozen):
     """Dials of one separation; what is left out comes from the model.
@@ -35,4 +37,7 @@ class SeparationOptions(Frozen):
     seed: NonNegativeInt = Field(0, lt=2**64, description="base of all noise")
     refinement: RefinementMode | None = Field(None, description="guided mask on the mixture")
     batch_chunks: PositiveInt | None = Field(None, description="chunks per call of the network")
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
+    compile: bool = Field(
+        False, description="compile the network for its one shape; needs a C++ compiler"
+    )

@@ -65,6 +65,9 @@ class Separator:
             dtype=getattr(torch, self.options.precision),
         )
         self._windows.batch_chunks = self.options.batch_chunks or self._own_batch_chunks()
+        if self.options.compile:
+            # Not before: each size that is tried would be compiled.
+            self.model.network.compile(dynamic=False)
 
     @classmethod
     def from_pretrained(

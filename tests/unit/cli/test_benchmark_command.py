@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 import soundfile
-from tiny_models import noise_waveform
+import yaml
+from tiny_models import CONFIG, noise_waveform
 
 
 def strict_json(text):
@@ -19,21 +20,41 @@ def long_song(tmp_path):
     return path
 
 
-SPEED = ("benchmark", "speed", "--threads", "1", "--length", "10", "--repeats", "1")
+SPEED = ("benchmark", "separator", "--threads", "1", "--audio-seconds", "1", "--repeats", "1")
 
 
-def test_speed_is_told_for_the_whole_and_its_parts(run, model_folder):
-    code, told, errors = run(*SPEED, "-n", model_folder, "--no-refine", "--output", "json")
+def test_every_combination_is_a_row_and_bfloat16_is_compared(run, model_folder):
+    dials = ("--batch-chunks", "1", "--steps", "2", "--precision", "bfloat16,float32")
+    code, told, errors = run(*SPEED, model_folder, *dials, "--no-refine", "--output", "json")
     assert (code, errors) == (0, "")
-    report = strict_json(told)
-    assert report["audio_s"] == 10
-    assert all(report[name] > 0 for name in ("whole_x", "encode_x", "network_x", "decode_x"))
+    exact, rough = strict_json(told)["rows"]
+    assert (exact["precision"], exact["difference_db"], exact["nfe"]) == ("float32", None, 2)
+    assert -90 < rough["difference_db"] < -25
+    assert all(rough[name] > 0 for name in ("whole_x", "encode_x", "network_x", "decode_x"))
 
 
-def test_speed_is_told_a_line_for_each_figure(run, model_folder):
-    code, told, errors = run(*SPEED, "-n", model_folder)
+def test_speeds_are_told_as_a_table_and_so_is_what_cannot_be(run, tmp_path):
+    file = tmp_path / "untrained.yaml"
+    file.write_text(yaml.safe_dump({"model": CONFIG, "data": {}, "duration_s": 1}))
+    code, told, errors = run(*SPEED, file, "--steps", "1,65")
     assert (code, errors) == (0, "")
-    assert {"whole_x", "load_s", "threads"} <= {line.split()[0] for line in told.splitlines()}
+    *_, head, row, impossible = told.splitlines()
+    assert head.split()[:5] == ["model", "precision", "batch", "steps", "nfe"]
+    assert row.split()[:5] == ["untrained.yaml", "float32", "1", "1", "1"]
+    assert impossible.endswith("model 'tiny' can do 1..64 steps, got 65")
+
+
+@pytest.mark.parametrize("dial", [("--steps", "1,x"), ("--precision", "float16")])
+def test_a_list_with_a_wrong_value_is_refused(run, model_folder, dial):
+    code, told, errors = run(*SPEED, model_folder, *dial)
+    assert (code, told) == (2, "")
+    assert dial[1].split(",")[-1] in errors
+
+
+def test_a_model_that_is_nowhere_is_refused_before_anything_is_measured(run, model_folder):
+    code, told, errors = run(*SPEED, model_folder, "nosuch")
+    assert (code, told) == (2, "")
+    assert "unknown model 'nosuch'" in errors
 
 
 def test_seams_are_told_with_their_units(run, model_folder, long_song):

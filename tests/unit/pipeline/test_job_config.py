@@ -57,7 +57,7 @@ def test_only_what_decides_bytes_is_in_the_identity():
     for change in (
         {"steps": 3}, {"draws": 2}, {"sampler": "euler"}, {"sampler_options": {"eta": 1}},
         {"seed": 1}, {"segment_s": 20.0}, {"refinement": "off"}, {"precision": "bfloat16"},
-        {"codec": "wav"}, {"bit_depth": 24}, {"overlap": 0.5},
+        {"codec": "wav"}, {"bit_depth": 24}, {"overlap": 0.5}, {"compile": True},
     ):  # fmt: skip
         assert identity_of(override(plain, change)) != identity_of(plain), change
 

@@ -432,3 +432,12 @@ def test_an_impossible_option_is_named_with_those_there_are(option):
 def test_an_unknown_model_is_refused(tmp_path):
     with pytest.raises(ModelError, match="unknown model"):
         Separator.from_pretrained(tmp_path / "nosuch")
+
+
+def test_the_network_is_compiled_for_its_one_shape_where_that_is_asked_for(stub_model):
+    asked = []
+    for wanted in (False, True):
+        model = stub_model()
+        model.network.compile = lambda **options: asked.append(options)
+        Separator(model, SeparationOptions(compile=wanted))
+    assert asked == [{"dynamic": False}]
