@@ -110,17 +110,21 @@ def seams(
 ) -> None:
     """What of SONG's vocals depends on where chunks and windows lie, and whether borders show.
 
+    The model may be a training file as well: it is measured with random weights.
+
     In dB the change of the vocals when chunks start elsewhere or have another length, or windows a
     longer halo; in % how far the spectral flux at borders is above that elsewhere.
     """
+    import torch
+
     from latentsep.audio.decode import read_audio
     from latentsep.audio.resample import resample
+    from latentsep.evaluation.model_source import load_or_build
     from latentsep.evaluation.seams import measure_seams
-    from latentsep.models.folder import load_model
     from latentsep.separation.options import SeparationOptions
 
     mixture, info = read_audio(song)
-    loaded = load_model(model)
+    loaded = load_or_build(model, torch.Generator().manual_seed(0))
     rate_hz = loaded.latent_space.codec.sample_rate_hz
     chosen = SeparationOptions.model_validate(
         {"device": device, "steps": steps, "refinement": refinement}
