@@ -74,11 +74,9 @@ class MdctCodec(nn.Module):
     # in the last bit (seen on a Xeon with MKL), and a track's bits must not depend on its company.
 
     def _encode_item(self, mid_side: Tensor) -> Tensor:
-        padded = nn.functional.pad(mid_side, (self.hop_samples, self.hop_samples))
-        frames = padded.unfold(1, 2 * self.hop_samples, self.hop_samples)
-        mid = frames[0] @ self.basis
-        side = frames[1] @ self.basis[:, : self.side_bins]
-        return torch.cat([mid, side], dim=1).T
+        mid, side = lapped_frames(mid_side, self.hop_samples)
+        spectra = torch.cat([mid @ self.basis, side @ self.basis[:, : self.side_bins]], dim=1)
+        return spectra.T
 
     def _decode_item(self, latents: Tensor) -> Tensor:
         spectra = latents.T
@@ -87,6 +85,12 @@ class MdctCodec(nn.Module):
         frames = torch.stack([mid, side])
         hops = frames[:, :-1, self.hop_samples :] + frames[:, 1:, : self.hop_samples]
         return hops.flatten(1)
+
+
+def lapped_frames(waveform: Tensor, hop_samples: int) -> Tensor:
+    """``[..., hops * hop]`` -> frames of two hops ``[..., hops + 1, 2 * hop]``, silence around."""
+    padded = nn.functional.pad(waveform, (hop_samples, hop_samples))
+    return padded.unfold(-1, 2 * hop_samples, hop_samples)
 
 
 def lapped_basis(hop_samples: int, bins: int, transform: Callable[[Tensor], Tensor]) -> Tensor:

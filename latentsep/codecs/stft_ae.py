@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from latentsep.codecs.base import check_latents, check_numbers, check_waveform
 from latentsep.codecs.level import local_power
-from latentsep.codecs.mdct import lapped_basis, rotate
+from latentsep.codecs.mdct import MdctCodec, lapped_basis, lapped_frames, rotate
 from latentsep.denoisers.unet1d import FrameNorm
 
 POWER_FLOOR = 1e-10
@@ -76,7 +76,6 @@ class StftAeCodec(nn.Module):
     extra_frames = 1
     exact_reach = True
     homogeneous = True
-    cosines: Tensor
     sines: Tensor
     bin_scale: Tensor
     band_centres_hz: Tensor
@@ -93,32 +92,19 @@ class StftAeCodec(nn.Module):
         level_radius_frames: int = 4,
     ) -> None:
         super().__init__()
-        if not 0 < side_bins <= mid_bins <= hop_samples:
-            raise ValueError(
-                f"0 < side_bins <= mid_bins <= hop_samples ({hop_samples}) is needed, "
-                f"got side_bins={side_bins}, mid_bins={mid_bins}"
-            )
-        check_numbers(
-            sample_rate_hz=sample_rate_hz,
-            hop_samples=hop_samples,
-            latent_channels=latent_channels,
-            width=width,
-            blocks=blocks,
-        )
+        self.mdct = MdctCodec(sample_rate_hz, hop_samples, mid_bins, side_bins)
+        check_numbers(latent_channels=latent_channels, width=width, blocks=blocks)
         self.sample_rate_hz = sample_rate_hz
         self.hop_samples = hop_samples
-        self.mid_bins = mid_bins
-        self.side_bins = side_bins
         self.latent_channels = latent_channels
         self.level_radius_frames = level_radius_frames
-        self.bandwidth_hz = mid_bins / hop_samples * sample_rate_hz / 2
-        bins = mid_bins + side_bins
+        self.bandwidth_hz = self.mdct.bandwidth_hz
+        bins = self.mdct.latent_channels
         self.encoder = FrameStack(2 * bins, bins, latent_channels, width, blocks)
         self.decoder = FrameStack(latent_channels, latent_channels, bins, width, blocks)
         self.reach_frames = 1 + level_radius_frames + self.encoder.radius_frames
-        for name, transform in (("cosines", torch.cos), ("sines", torch.sin)):
-            basis = lapped_basis(hop_samples, mid_bins, transform)
-            self.register_buffer(name, basis, persistent=False)
+        sines = lapped_basis(hop_samples, mid_bins, torch.sin)
+        self.register_buffer("sines", sines, persistent=False)
         self.register_buffer("bin_scale", torch.ones(bins, 1))
         self.register_buffer("band_centres_hz", torch.full((latent_channels,), sample_rate_hz / 2))
 
@@ -131,17 +117,16 @@ class StftAeCodec(nn.Module):
     def decode(self, latents: Tensor) -> Tensor:
         """``[item, latent_channel, hops + 1]`` -> ``[item, 2, hops * hop]``."""
         check_latents(self, latents)
-        return torch.cat([self._waveform(self.expand(item[None])) for item in latents])
+        spectra = torch.cat([self.expand(item[None]) for item in latents])
+        return self.mdct.decode(spectra / self.bin_scale)
 
     def spectra(self, waveform: Tensor) -> Tensor:
         """Whitened MCLT ``[item, 2 * (mid_bins + side_bins), hops + 1]``, the MDCT first."""
-        padded = nn.functional.pad(rotate(waveform), (self.hop_samples, self.hop_samples))
-        frames = padded.unfold(2, 2 * self.hop_samples, self.hop_samples)
-        mid, side = frames.unbind(1)
+        mid, side = lapped_frames(rotate(waveform), self.hop_samples).unbind(1)
         parts = [
             part
-            for basis in (self.cosines, self.sines)
-            for part in (mid @ basis, side @ basis[:, : self.side_bins])
+            for basis in (self.mdct.basis, self.sines)
+            for part in (mid @ basis, side @ basis[:, : self.mdct.side_bins])
         ]
         return torch.cat(parts, dim=2).transpose(1, 2) * self.bin_scale.repeat(2, 1)
 
@@ -161,21 +146,11 @@ class StftAeCodec(nn.Module):
         pulses = nn.functional.pad(one_each[:, :, None], (reach, reach))
         spectra = self.expand(pulses) / self.bin_scale
         energy = spectra.square().sum(dim=2)
-        bin_hz = self.sample_rate_hz / 2 / self.hop_samples
-        bins = torch.cat([torch.arange(self.mid_bins), torch.arange(self.side_bins)]) + 0.5
-        centroids = (energy * bins.to(energy.device)).sum(dim=1) / energy.sum(dim=1)
-        self.band_centres_hz.copy_(centroids * bin_hz)
+        weighted = (energy * self.mdct.band_centres_hz).sum(dim=1)
+        self.band_centres_hz.copy_(weighted / energy.sum(dim=1))
 
     def _levelled(self, stack: FrameStack, x: Tensor) -> Tensor:
         power = local_power(x, self.level_radius_frames)
         level = power.clamp(min=POWER_FLOOR).sqrt()
         levelled: Tensor = stack(x / level).float()
         return levelled * torch.where(power > POWER_FLOOR, level, 0)
-
-    def _waveform(self, spectra: Tensor) -> Tensor:
-        mdct = (spectra / self.bin_scale).transpose(1, 2)
-        mid = mdct[:, :, : self.mid_bins] @ self.cosines.T
-        side = mdct[:, :, self.mid_bins :] @ self.cosines[:, : self.side_bins].T
-        frames = torch.stack([mid, side], dim=1)
-        hops = frames[:, :, :-1, self.hop_samples :] + frames[:, :, 1:, : self.hop_samples]
-        return rotate(hops.flatten(2))

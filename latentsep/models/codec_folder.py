@@ -5,13 +5,11 @@ Models are trained in the latents of one; their own folders then hold its tensor
 
 from pathlib import Path
 
-import yaml
-from pydantic import ValidationError
 from torch import nn
 
 from latentsep.errors import ModelError
-from latentsep.models.config import Frozen, PartConfig, WeightsConfig, explain
-from latentsep.models.folder import as_yaml
+from latentsep.models.config import Frozen, PartConfig, WeightsConfig
+from latentsep.models.described import read_described, write_described
 from latentsep.models.latent_space import LatentSpace
 from latentsep.models.tensors import fill_tensors, write_tensors
 
@@ -36,7 +34,7 @@ def save_codec(folder: Path, part: PartConfig, codec: nn.Module, card: str) -> N
     folder.mkdir(parents=True, exist_ok=True)
     digest = write_tensors(folder / TENSORS_FILE, codec)
     described = CodecFile(codec=part, weights=WeightsConfig(file=TENSORS_FILE, sha256=digest))
-    (folder / CODEC_FILE).write_text(as_yaml(described), encoding="utf-8")
+    write_described(folder / CODEC_FILE, described)
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
 
@@ -47,12 +45,7 @@ def fill_codec(space: LatentSpace, part: PartConfig, folder: Path) -> None:
         ModelError: damaged folder, or the folder is of another codec than ``part``.
     """
     path = folder / CODEC_FILE
-    try:
-        described = CodecFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
-    except ValidationError as error:
-        raise ModelError(f"{path}: {explain(error)}") from error
+    described = read_described(path, CodecFile)
     if described.codec != part:
         raise ModelError(
             f"{path} is of codec {described.codec.name!r} with {described.codec.options}, wanted "

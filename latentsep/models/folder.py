@@ -4,11 +4,9 @@ import os
 from importlib import resources
 from pathlib import Path
 
-import yaml
-from pydantic import BaseModel, ValidationError
-
 from latentsep.errors import ModelError
-from latentsep.models.config import ModelFile, WeightsConfig, explain
+from latentsep.models.config import ModelFile, WeightsConfig
+from latentsep.models.described import read_described, write_described
 from latentsep.models.model import Model
 from latentsep.models.tensors import fill_tensors, write_tensors
 
@@ -50,13 +48,7 @@ def read_model_file(folder: Path) -> ModelFile:
     Raises:
         ModelError: it is unreadable, not YAML, or says something that is not allowed.
     """
-    path = folder / MODEL_FILE
-    try:
-        return ModelFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
-    except ValidationError as error:
-        raise ModelError(f"{path}: {explain(error)}") from error
+    return read_described(folder / MODEL_FILE, ModelFile)
 
 
 def load_model(name_or_folder: str | Path) -> Model:
@@ -82,10 +74,5 @@ def save_model(folder: Path, model: Model, card: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     digest = write_tensors(folder / WeightsConfig.model_fields["file"].default, model)
     described = ModelFile(model=model.config, weights=WeightsConfig(sha256=digest))
-    (folder / MODEL_FILE).write_text(as_yaml(described), encoding="utf-8")
+    write_described(folder / MODEL_FILE, described)
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
-
-
-def as_yaml(described: BaseModel) -> str:
-    """Settings in their own order."""
-    return yaml.safe_dump(described.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.fft import rfft
 
+from latentsep.quality.pair import check_pair
+
 FFT_SAMPLES = (512, 1024, 2048)
 """Window lengths, and lengths of the transforms."""
 OVERLAP = 4
@@ -40,11 +42,7 @@ def mr_stft_distance(reference: Signal, estimate: Signal) -> float | None:
     Raises:
         ValueError: the two shapes differ, or are not ``[channel, sample]``.
     """
-    if reference.shape != estimate.shape or reference.ndim != 2:
-        raise ValueError(
-            f"reference and estimate must both be [channel, sample] of one shape, "
-            f"got {reference.shape} and {estimate.shape}"
-        )
+    check_pair(reference, estimate)
     if not reference.any():
         return None
     return float(np.mean([_distance(reference, estimate, samples) for samples in FFT_SAMPLES]))

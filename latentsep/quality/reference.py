@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from latentsep.quality.pair import check_pair
+
 BLOCK_SAMPLES = 1 << 18
 """Samples per channel converted to float64 at once."""
 
@@ -39,11 +41,7 @@ class SdrAccumulator:
         Raises:
             ValueError: the two shapes differ, or are not ``[channel, sample]``.
         """
-        if reference.shape != estimate.shape or reference.ndim != 2:
-            raise ValueError(
-                f"reference and estimate must both be [channel, sample] of one shape, "
-                f"got {reference.shape} and {estimate.shape}"
-            )
+        check_pair(reference, estimate)
         for start in range(0, reference.shape[1], BLOCK_SAMPLES):
             block = slice(start, start + BLOCK_SAMPLES)
             self._add_block(

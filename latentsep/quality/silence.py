@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from latentsep.quality.pair import check_pair
+
 FRAME_S = 0.25
 """Length of the frames that are silent or not."""
 SILENT_DB = -60.0
@@ -35,11 +37,7 @@ def level_in_silence_db(reference: Signal, estimate: Signal, sample_rate_hz: int
     Raises:
         ValueError: the two shapes differ, or are not ``[channel, sample]``.
     """
-    if reference.shape != estimate.shape or reference.ndim != 2:
-        raise ValueError(
-            f"reference and estimate must both be [channel, sample] of one shape, "
-            f"got {reference.shape} and {estimate.shape}"
-        )
+    check_pair(reference, estimate)
     true, ours = (
         _frame_powers(stem, round(FRAME_S * sample_rate_hz)) for stem in (reference, estimate)
     )

@@ -11,15 +11,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-import yaml
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from latentsep.audio.resample import resample
 from latentsep.audio.waveform import Waveform, with_length
-from latentsep.errors import ModelError
-from latentsep.models.config import Frozen, WeightsConfig, explain
-from latentsep.models.folder import as_yaml
+from latentsep.models.config import Frozen, WeightsConfig
+from latentsep.models.described import read_described, write_described
 from latentsep.models.tensors import fill_tensors, write_tensors
 from latentsep.separation.downmix import downmix
 
@@ -158,7 +156,7 @@ def save_mask_unet(folder: Path, network: MaskUNet, card: str) -> None:
     digest = write_tensors(folder / TENSORS_FILE, network)
     weights = WeightsConfig(file=TENSORS_FILE, sha256=digest)
     described = BaselineFile(mask_unet=network.config, weights=weights)
-    (folder / BASELINE_FILE).write_text(as_yaml(described), encoding="utf-8")
+    write_described(folder / BASELINE_FILE, described)
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
 
@@ -168,13 +166,7 @@ def load_mask_unet(folder: Path) -> MaskUNet:
     Raises:
         ModelError: the folder is none of a baseline, or is damaged.
     """
-    path = folder / BASELINE_FILE
-    try:
-        described = BaselineFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
-    except ValidationError as error:
-        raise ModelError(f"{path}: {explain(error)}") from error
+    described = read_described(folder / BASELINE_FILE, BaselineFile)
     network = MaskUNet(described.mask_unet)
     weights = described.weights
     fill_tensors(network, folder / weights.file, weights.sha256, BASELINE_FILE)
