@@ -6,6 +6,8 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from latentsep.models.config import Frozen, ModelConfig, PartConfig
 
+Generator = Literal["plain", "rich"]
+
 
 class DataConfig(Frozen):
     """Where stems come from and how they are mixed. Paths are relative to the data folder."""
@@ -21,9 +23,10 @@ class DataConfig(Frozen):
     impulse_responses: list[str] = Field(
         default_factory=list, description="globs for reverberation"
     )
-    generated_songs: NonNegativeInt = Field(0, description="songs from a built-in generator")
-    generator: Literal["plain", "rich"] = Field(
-        "plain", description="rich: sampled instruments and speech; needs the extra synth"
+    generated_songs: dict[Generator, NonNegativeInt] = Field(
+        default_factory=dict,
+        description="how many by which generator; rich has sampled instruments and speech, and "
+        "needs the extra synth",
     )
     generated_song_s: PositiveFloat = Field(40.0, description="length of each")
     generated_share: float = Field(0.6, ge=0, le=1, description="of the stems drawn")
@@ -31,6 +34,8 @@ class DataConfig(Frozen):
     remix_share: float = Field(0.6, ge=0, le=1, description="vocals and accompaniment of two songs")
     silent_vocals_share: float = Field(0.05, ge=0, le=1)
     silent_accompaniment_share: float = Field(0.03, ge=0, le=1)
+    noise_share: float = Field(0.0, ge=0, le=1, description="mixtures with noise added")
+    lossy_share: float = Field(0.0, ge=0, le=1, description="mixtures that went through Ogg Vorbis")
     gain_db: tuple[float, float] = Field(
         (0.0, 0.0), description="mean and deviation of a gain on both stems"
     )
@@ -67,6 +72,11 @@ class TrainConfig(ScheduleConfig):
     """One training of a model from nothing to a model folder."""
 
     model: ModelConfig
+    start_from: str | None = Field(
+        None,
+        description="a model folder or bundled name: its weights and scale are where the training "
+        "begins; it must be the same model but for its objective and how it is sampled",
+    )
     codec_weights: str | None = Field(
         None,
         description="folder of a trained codec, or of a transformers checkpoint, or its hub name",

@@ -5,12 +5,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import scipy.signal
-import soxr
 
 from latentsep.audio.decode import Decoder
 from latentsep.audio.waveform import Waveform
 from latentsep.errors import ConfigError
+from latentsep.training.augment import (
+    compress,
+    noise_under,
+    reverberate,
+    swap_and_flip,
+    vary,
+)
 from latentsep.training.config import DataConfig
 from latentsep.training.stems import Pcm, TrainingSong, crop, generated_songs, load_loose, load_song
 
@@ -78,7 +83,9 @@ def load_pool(config: DataConfig, places: PoolPlaces) -> StemPool:
 class Mixer:
     """Draws ``(vocals, accompaniment)`` pairs ``[2, sample]`` from a pool."""
 
-    def __init__(self, pool: StemPool, config: DataConfig, crop_samples: int) -> None:
+    def __init__(
+        self, pool: StemPool, config: DataConfig, crop_samples: int, sample_rate_hz: int
+    ) -> None:
         if not pool.recorded and not pool.generated:
             raise ConfigError(
                 "the pool has no song: list data.songs, or set data.generated_songs above 0"
@@ -86,18 +93,22 @@ class Mixer:
         self.pool = pool
         self.config = config
         self.crop_samples = crop_samples
+        self.sample_rate_hz = sample_rate_hz
 
     def example(self, rng: np.random.Generator) -> tuple[Waveform, Waveform]:
-        """One pair; the mixture is its sum. At most one of the two is silent."""
+        """One pair; the mixture is its sum. At most one of the two is silent.
+
+        Noise and the damage of a lossy codec are the accompaniment's: the vocals are wanted clean.
+        """
         if rng.random() < self.config.remix_share:
-            vocals = _augment(self._vocals(rng), rng)
+            vocals = vary(self._vocals(rng), rng)
             if self.pool.impulse_responses and rng.random() < 0.2:
-                vocals = _reverberate(vocals, _pick(self.pool.impulse_responses, rng), rng)
-            accompaniment = _augment(self._accompaniment(rng), rng)
+                vocals = reverberate(vocals, _pick(self.pool.impulse_responses, rng), rng)
+            accompaniment = vary(self._accompaniment(rng), rng)
             vocals = self._balance(vocals, accompaniment, rng)
         else:
             vocals, accompaniment = self._same_song(rng)
-        vocals, accompaniment = _swap_and_flip(vocals, accompaniment, rng)
+        vocals, accompaniment = swap_and_flip(vocals, accompaniment, rng)
         mean_db, deviation_db = self.config.gain_db
         if deviation_db or mean_db:
             gain = np.float32(10 ** (rng.normal(mean_db, deviation_db) / 20))
@@ -107,7 +118,18 @@ class Mixer:
             vocals = np.zeros_like(vocals)
         elif draw > 1 - self.config.silent_accompaniment_share and vocals.any():
             accompaniment = np.zeros_like(accompaniment)
-        return vocals, accompaniment
+        return vocals, self._worn(vocals, accompaniment, rng)
+
+    def _worn(
+        self, vocals: Waveform, accompaniment: Waveform, rng: np.random.Generator
+    ) -> Waveform:
+        """The accompaniment after what happens to mixtures on their way to a listener."""
+        if rng.random() < self.config.noise_share:
+            accompaniment = accompaniment + noise_under(vocals + accompaniment, rng)
+        if rng.random() < self.config.lossy_share:
+            heard = compress(vocals + accompaniment, self.sample_rate_hz, rng)
+            accompaniment = heard - vocals
+        return accompaniment
 
     def batch(self, items: int, rng: np.random.Generator) -> tuple[Waveform, Waveform]:
         """``items`` pairs stacked to two arrays ``[item, 2, sample]``."""
@@ -178,43 +200,3 @@ def _pick(stems: Sequence[Pcm], rng: np.random.Generator) -> Pcm:
 
 def _rms(piece: Waveform) -> float:
     return float(np.sqrt(np.mean(np.square(piece))))
-
-
-def _augment(piece: Waveform, rng: np.random.Generator) -> Waveform:
-    """Another speed (pitch and tempo together), a tilted spectrum, another width."""
-    if rng.random() < 0.4:
-        piece = _change_speed(piece, float(rng.uniform(0.88, 1.14)))
-    if rng.random() < 0.5:
-        piece = _tilt(piece, float(rng.uniform(-0.6, 0.6)))
-    if rng.random() < 0.3:
-        middle = piece.mean(axis=0, keepdims=True)
-        piece = middle + (piece - middle) * np.float32(rng.uniform(0, 1.4))
-    return piece
-
-
-def _change_speed(piece: Waveform, speed: float) -> Waveform:
-    length = piece.shape[1]
-    changed = soxr.resample(piece.T, speed, 1.0, quality="LQ").T[:, :length]
-    return np.pad(changed, ((0, 0), (0, length - changed.shape[1]))).astype(np.float32)
-
-
-def _tilt(piece: Waveform, slope: float) -> Waveform:
-    """First-order shelf: more treble for a positive slope, less for a negative one."""
-    return scipy.signal.lfilter([1.0, -slope], [1.0], piece, axis=1).astype(np.float32)
-
-
-def _reverberate(piece: Waveform, response: Pcm, rng: np.random.Generator) -> Waveform:
-    tail = response.astype(np.float32)
-    tail /= max(float(np.sqrt(np.sum(np.square(tail)) / 2)), 1e-9)
-    wet = scipy.signal.fftconvolve(piece, tail, axes=1)[:, : piece.shape[1]]
-    return (piece + np.float32(rng.uniform(0.05, 0.5)) * wet).astype(np.float32)
-
-
-def _swap_and_flip(
-    vocals: Waveform, accompaniment: Waveform, rng: np.random.Generator
-) -> tuple[Waveform, Waveform]:
-    if rng.random() < 0.5:
-        vocals, accompaniment = vocals[::-1], accompaniment[::-1]
-    if rng.random() < 0.5:
-        vocals = -vocals
-    return vocals, accompaniment

@@ -17,7 +17,7 @@ from latentsep.codecs.transformers_codec import TransformersCodec
 from latentsep.errors import ConfigError
 from latentsep.models.codec_folder import fill_codec, save_codec
 from latentsep.models.config import explain
-from latentsep.models.folder import save_model
+from latentsep.models.folder import load_model, save_model
 from latentsep.models.model import Model, build_codec
 from latentsep.separation.separator import pick_device
 from latentsep.training.card import baseline_card, codec_card, model_card
@@ -81,11 +81,14 @@ def _train_model(
     model = Model(config.model)
     codec = model.latent_space.codec
     model.latent_space.requires_grad_(False)
-    _fill_codec(model, config)
+    if config.start_from is None:
+        _fill_codec(model, config)
+    else:
+        _fill_from(model, config.start_from)
     _check_crop(config, codec, model.network.stride_frames)
     model = model.to(pick_device(config.device))
     pool = _pool(config, codec.sample_rate_hz, data_folder, run_folder)
-    mixer = Mixer(pool, config.data, _crop_samples(config, codec))
+    mixer = Mixer(pool, config.data, _crop_samples(config, codec), codec.sample_rate_hz)
     trainer = Trainer(config, SeparationTask(config, model, mixer), run_folder)
     trainer.run()
     trainer.use_average()
@@ -106,6 +109,19 @@ def _fill_codec(model: Model, config: TrainConfig) -> None:
         )
 
 
+def _fill_from(model: Model, source: str) -> None:
+    """Begin with the weights and the scale of a trained model."""
+    found = load_model(source)
+    for part in ("codec", "network"):
+        wanted, given = getattr(model.config, part), getattr(found.config, part)
+        if wanted != given:
+            raise ConfigError(
+                f"start_from {source!r} has the {part} {given.name!r} {given.options}, the "
+                f"training asks for {wanted.name!r} {wanted.options}; they must be the same"
+            )
+    model.load_state_dict(found.state_dict())
+
+
 def _train_codec(
     config: CodecTrainConfig, data_folder: Path, run_folder: Path, codec_folder: Path
 ) -> None:
@@ -115,7 +131,7 @@ def _train_codec(
     _check_crop(config, codec, 1)
     codec = codec.to(pick_device(config.device))
     pool = _pool(config, codec.sample_rate_hz, data_folder, run_folder)
-    mixer = Mixer(pool, config.data, _crop_samples(config, codec))
+    mixer = Mixer(pool, config.data, _crop_samples(config, codec), codec.sample_rate_hz)
     trainer = Trainer(config, CodecTask(config, codec, mixer), run_folder)
     trainer.run()
     trainer.use_average()
@@ -136,7 +152,8 @@ def _train_mask_unet(
     pool = _pool(config, config.mask_unet.sample_rate_hz, data_folder, run_folder)
     # Spectra have a frame for each hop and one more.
     crop_samples = (config.crop_frames - 1) * config.mask_unet.hop_samples
-    task = MaskUNetTask(config, network, Mixer(pool, config.data, crop_samples))
+    mixer = Mixer(pool, config.data, crop_samples, config.mask_unet.sample_rate_hz)
+    task = MaskUNetTask(config, network, mixer)
     trainer = Trainer(config, task, run_folder)
     trainer.run()
     trainer.use_average()

@@ -24,8 +24,9 @@ class SeparationTask:
         self.identity = json.dumps(config.model.model_dump(mode="json"))
 
     def prepare(self, rng: np.random.Generator) -> None:
-        """Set the scale of the latents."""
-        set_latent_scale(self.model, self.mixer, self.config, rng)
+        """Set the scale of the latents, unless the training began with a model that has one."""
+        if self.config.start_from is None:
+            set_latent_scale(self.model, self.mixer, self.config, rng)
 
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, ...]:
         """Levelled latents of vocals and mixtures."""

@@ -77,18 +77,16 @@ def generated_songs(
         ConfigError: the rich generator lacks its programs.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    name = "song" if config.generator == "plain" else f"{config.generator}-song"
-    kind = f"{name}-{seed}-{config.generated_song_s:g}s-{sample_rate_hz}hz"
-    files = [folder / f"{kind}-{number:05d}.npy" for number in range(config.generated_songs)]
-    missing = [
-        _Job(file, config.generator, config.generated_song_s, sample_rate_hz, (seed, number))
-        for number, file in enumerate(files)
-        if not file.exists()
+    jobs = [
+        _Job(folder, generator, config.generated_song_s, sample_rate_hz, (seed, number))
+        for generator, songs_wanted in sorted(config.generated_songs.items())
+        for number in range(songs_wanted)
     ]
+    missing = [job for job in jobs if not job.file.exists()]
     if missing:
         with ProcessPoolExecutor(max_workers=workers) as pool:
             list(pool.map(_generate, missing))
-    return [_open_generated(file) for file in files]
+    return [_open_generated(job.file) for job in jobs]
 
 
 def crop(stem: Pcm, samples: int, rng: np.random.Generator, start: int | None = None) -> Waveform:
@@ -108,11 +106,18 @@ def crop(stem: Pcm, samples: int, rng: np.random.Generator, start: int | None = 
 
 @dataclass(frozen=True)
 class _Job:
-    file: Path
+    folder: Path
     generator: str
     duration_s: float
     sample_rate_hz: int
     seed: tuple[int, int]
+
+    @property
+    def file(self) -> Path:
+        seed, number = self.seed
+        name = "song" if self.generator == "plain" else f"{self.generator}-song"
+        kind = f"{name}-{seed}-{self.duration_s:g}s-{self.sample_rate_hz}hz"
+        return self.folder / f"{kind}-{number:05d}.npy"
 
 
 def _generate(job: _Job) -> None:

@@ -50,7 +50,7 @@ def test_every_kit_has_a_kick_and_a_snare(kit):
 
 
 def test_a_pool_of_rich_songs_is_made_once_and_apart_from_the_plain_ones(tmp_path):
-    rich = DataConfig(generated_songs=1, generated_song_s=4.0, generator="rich")
+    rich = DataConfig(generated_songs={"rich": 1}, generated_song_s=4.0)
     (song,) = generated_songs(rich, RATE_HZ, tmp_path, seed=3, workers=1)
     (file,) = tmp_path.iterdir()
     assert file.name == "rich-song-3-4s-44100hz-00000.npy"
@@ -58,7 +58,7 @@ def test_a_pool_of_rich_songs_is_made_once_and_apart_from_the_plain_ones(tmp_pat
     (again,) = generated_songs(rich, RATE_HZ, tmp_path, seed=3, workers=1)
     assert file.stat().st_mtime_ns == made
     np.testing.assert_array_equal(again.vocals, song.vocals)
-    plain = rich.model_copy(update={"generator": "plain"})
+    plain = DataConfig(generated_songs={"plain": 1}, generated_song_s=4.0)
     (other,) = generated_songs(plain, RATE_HZ, tmp_path, seed=3, workers=1)
     assert (other.accompaniment != song.accompaniment).any()
     expected = generate_song(np.random.default_rng((3, 0)), 4.0)

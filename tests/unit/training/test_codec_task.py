@@ -38,7 +38,7 @@ def _task(**changes):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         codec = build_codec(config.codec)
-    return CodecTask(config, codec, Mixer(tiny_pool(), config.data, 31 * 64))
+    return CodecTask(config, codec, Mixer(tiny_pool(), config.data, 31 * 64, RATE_HZ))
 
 
 def _loss(task):

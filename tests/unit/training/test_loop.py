@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from tiny_models import CONFIG
+from tiny_models import CONFIG, RATE_HZ
 from tiny_training import tiny_pool, tiny_train_config
 
 from latentsep.errors import ConfigError
@@ -24,7 +24,7 @@ def _fresh_model(config, seed=0):
 def _trainer(folder, seed=0, **changes):
     config = tiny_train_config(**changes)
     folder.mkdir(exist_ok=True)
-    mixer = Mixer(tiny_pool(), config.data, CROP_SAMPLES)
+    mixer = Mixer(tiny_pool(), config.data, CROP_SAMPLES, RATE_HZ)
     return Trainer(config, SeparationTask(config, _fresh_model(config, seed), mixer), folder)
 
 

@@ -42,7 +42,7 @@ def _task(**changes):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = MaskUNet(config.mask_unet)
-    return MaskUNetTask(config, network, Mixer(tiny_pool(), config.data, 31 * 64))
+    return MaskUNetTask(config, network, Mixer(tiny_pool(), config.data, 31 * 64, RATE_HZ))
 
 
 def test_the_network_of_the_defaults_has_about_a_million_weights():

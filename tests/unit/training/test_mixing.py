@@ -22,7 +22,7 @@ ALL_POOL = tiny_pool(
 
 
 def _mixer(pool=ALL_POOL, crop_samples=CROP_SAMPLES, **config):
-    return Mixer(pool, DataConfig(**config), crop_samples)
+    return Mixer(pool, DataConfig(**config), crop_samples, RATE_HZ)
 
 
 def _rms(waveform):
@@ -138,5 +138,19 @@ def test_a_pool_is_read_from_its_folders(tmp_path):
         "recorded_songs=1 generated_songs=0 loose_vocals=1 loose_accompaniment=2 "
         "impulse_responses=1"
     )
-    vocals, _ = Mixer(pool, config, CROP_SAMPLES).batch(2, rng)
+    vocals, _ = Mixer(pool, config, CROP_SAMPLES, RATE_HZ).batch(2, rng)
     assert vocals.any()
+
+
+@pytest.mark.parametrize("share", ["noise_share", "lossy_share"])
+def test_what_wears_a_mixture_leaves_its_vocals_clean(share):
+    """The same draws with and without: the accompaniment differs, the vocals do not."""
+    crop_samples = 4_000
+    pool = tiny_pool(generated=[random_song(2)])
+    clean_vocals, clean_rest = _mixer(pool, crop_samples, **NEVER_SILENT).example(
+        np.random.default_rng(7)
+    )
+    worn = _mixer(pool, crop_samples, **NEVER_SILENT, **{share: 1.0})
+    vocals, rest = worn.example(np.random.default_rng(7))
+    np.testing.assert_array_equal(vocals, clean_vocals)
+    assert 0 < _rms(rest - clean_rest) < _rms(clean_vocals + clean_rest)

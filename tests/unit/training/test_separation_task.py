@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from tiny_models import tiny_model
+from tiny_models import RATE_HZ, tiny_model
 from tiny_training import tiny_pool, tiny_train_config
 
 from latentsep.training.mixing import Mixer
@@ -14,7 +14,7 @@ CROP_SAMPLES = 31 * 64
 def test_scaled_latents_have_unit_power(exponent):
     config = tiny_train_config(scale_exponent=exponent, scale_examples=32)
     model = tiny_model()
-    mixer = Mixer(tiny_pool(), config.data, CROP_SAMPLES)
+    mixer = Mixer(tiny_pool(), config.data, CROP_SAMPLES, RATE_HZ)
     set_latent_scale(model, mixer, config, np.random.default_rng(0))
     vocals, rest = (torch.from_numpy(s) for s in mixer.batch(32, np.random.default_rng(0)))
     encode = model.latent_space.encode
@@ -28,7 +28,7 @@ def test_scaled_latents_have_unit_power(exponent):
 def test_exponent_0_gives_every_channel_one_scale():
     config = tiny_train_config(scale_exponent=0.0)
     model = tiny_model()
-    mixer = Mixer(tiny_pool(), config.data, CROP_SAMPLES)
+    mixer = Mixer(tiny_pool(), config.data, CROP_SAMPLES, RATE_HZ)
     set_latent_scale(model, mixer, config, np.random.default_rng(0))
     scale = model.latent_space.scale
     torch.testing.assert_close(scale, scale[:1].expand_as(scale))

@@ -101,7 +101,7 @@ def test_a_pattern_without_files_is_refused_by_name(tmp_path, decoder):
 
 
 def _generated(folder, count=1, duration_s=2.0, rate_hz=RATE_HZ):
-    config = DataConfig(generated_songs=count, generated_song_s=duration_s)
+    config = DataConfig(generated_songs={"plain": count}, generated_song_s=duration_s)
     return load_pool(config, PoolPlaces(folder, folder, rate_hz, seed=0, workers=1)).generated
 
 
