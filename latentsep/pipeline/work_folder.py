@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import subprocess
 import tempfile
 import weakref
 from contextlib import suppress
@@ -11,13 +12,19 @@ from pathlib import Path
 from latentsep.errors import ConfigError
 
 WORK_PREFIX = "latentsep-work-"
+# Its stdin ends with the process that holds the other end, however that one ends.
+_REMOVE_AFTERWARDS = 'exec 3<&0; (read -r _ <&3; rm -rf -- "$1") &'
 
 
 class WorkFolder:
     """A folder that is locked while its process lives, and removed with this object.
 
-    The lock tells it from one that a killed worker left. The number of the process would not: it
-    comes again, and other containers and hosts that share the parent have their own.
+    If its process ends without a word, a small one that waits for this removes the folder: Ray
+    kills workers, and they end themselves at once when their driver is gone.
+
+    Where that one was killed too, the lock tells what is left from the folder of a living worker.
+    The number of the process would not: it comes again, and other containers and hosts that share
+    the parent have their own.
 
     Attributes:
         path: of the folder.
@@ -36,7 +43,7 @@ class WorkFolder:
                 f"workers.work_folder {parent} cannot be written: {error.strerror}; give another, "
                 "on a local disk"
             ) from error
-        self._removal = weakref.finalize(self, _remove, self.path, lock)
+        self._removal = weakref.finalize(self, _remove, self.path, lock, _remover(self.path))
 
     def remove(self) -> None:
         """Remove it now; does nothing the second time."""
@@ -77,6 +84,25 @@ def _locked(folder: Path, how: int) -> int:
     return descriptor
 
 
-def _remove(folder: Path, lock: int) -> None:
+def _remover(folder: Path) -> int:
+    """Start what removes the folder once the returned descriptor is closed, or this process ends.
+
+    It is in the background, so nobody's child, and in a session of its own: Ray ends the children
+    of a worker together with it, and Ctrl-C ends everything on its terminal.
+    """
+    end, held = os.pipe()
+    try:
+        subprocess.run(
+            ["sh", "-c", _REMOVE_AFTERWARDS, "sh", folder],
+            stdin=end, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True, check=True,
+        )  # fmt: skip
+    finally:
+        os.close(end)
+    return held
+
+
+def _remove(folder: Path, lock: int, remover: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     os.close(lock)
+    os.close(remover)

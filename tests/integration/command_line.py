@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 STEMS = ("vocals", "accompaniment")
+LONGEST_S = 300
+"""Whatever a test waits for takes seconds; so long only where it never comes."""
 SCRIPT = str(Path(sysconfig.get_path("scripts"), "latentsep"))
 # Root may open everything by the capabilities DAC_OVERRIDE (1) and DAC_READ_SEARCH (2): give them
 # up (PR_CAPBSET_DROP is 24), which exec makes final. Other users have none to lose.
@@ -42,7 +44,7 @@ def start(*arguments, privileged=True, **settings):
     )
 
 
-def run(*arguments, timeout_s=200, **settings):
+def run(*arguments, timeout_s=LONGEST_S, **settings):
     """Run ``latentsep`` to its end: ``(exit code, stdout, stderr)``."""
     with start(*arguments, **settings) as process:
         told, errors = process.communicate(timeout=timeout_s)
@@ -61,7 +63,7 @@ def need(program):
     path = shutil.which(program)
     if path is None:
         pytest.fail(
-            f"{program} is missing: the stems are checked with an independent reader; "
+            f"{program} is missing: what we write is read with independent programs; "
             "`make system-packages` installs it"
         )
     return path
@@ -100,10 +102,11 @@ def stem_files(*tracks, ext="flac"):
     return sorted(f"{track}/{stem}.{ext}" for track in tracks for stem in STEMS)
 
 
-def wait_until(condition, timeout_s=120):
-    """Poll until the condition holds."""
-    deadline_s = time.monotonic() + timeout_s
+def wait_until(condition, process=None):
+    """Poll until the condition holds; in vain once the process has ended, if one is given."""
+    deadline_s = time.monotonic() + LONGEST_S
     while not condition():
+        assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < deadline_s, "condition did not come true in time"
         time.sleep(0.02)
 

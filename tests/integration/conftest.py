@@ -4,6 +4,8 @@ import tempfile
 import numpy as np
 import pytest
 import soundfile
+from catalogue import write_tracks
+from held_source import HeldSource
 from radosgw import RadosGateway
 from s3_server import credentials
 from tiny_models import tiny_model
@@ -55,6 +57,14 @@ def write_song(tmp_path):
 
 
 @pytest.fixture
+def held(tmp_path):
+    """A source that does not come before ``held.release()``."""
+    (song,) = write_tracks(tmp_path / "held", 1).values()
+    with credentials(), HeldSource(song.read_bytes()) as source:
+        yield source
+
+
+@pytest.fixture
 def small_disk(tmp_path):
     """A file system of 1 MiB. Needs the right to mount: root, or a container that grants it."""
     folder = tmp_path / "disk"
@@ -64,7 +74,8 @@ def small_disk(tmp_path):
     if done.returncode != 0:
         pytest.fail(f"a full disk cannot be tried without mounting a small one: {done.stderr}")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    # Lazily: processes that end on their own after a job may still have files open there.
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from catalogue import result_rows, write_config, write_manifest, write_tracks
 
 COMMAND = str(Path(sysconfig.get_path("scripts"), "latentsep"))
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-JOB_S = 180
+JOB_S = 300
 EXIT_OF = {signal.SIGINT: 75, signal.SIGTERM: 75, signal.SIGKILL: -signal.SIGKILL}
 
 

@@ -11,7 +11,7 @@ from s3_server import free_ports, is_listening
 
 RAY = str(Path(sysconfig.get_path("scripts"), "ray"))
 TOKEN = "token-of-this-test-" + "0" * 32
-START_S, STOP_S = 60, 15
+START_S, STOP_S = 300, 15
 ENVIRONMENT = {
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": TOKEN,
@@ -21,10 +21,14 @@ ENVIRONMENT = {
 
 
 class RayHead:
-    """``address`` is the dashboard; its files lie below ``folder``, whose path must be short."""
+    """``address`` is the dashboard; its files lie below ``folder``, whose path must be short.
 
-    def __init__(self, folder):
+    ``settings`` are further variables of its environment.
+    """
+
+    def __init__(self, folder, **settings):
         self.folder = Path(folder)
+        self.environment = {**ENVIRONMENT, **settings}
         self.gcs, self.dashboard, *self._others = free_ports(6)
         self.address = f"http://127.0.0.1:{self.dashboard}"
         self._process = None
@@ -45,7 +49,11 @@ class RayHead:
         ]  # fmt: skip
         with (self.folder / "start.log").open("wb") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, env=_environment(), start_new_session=True
+                command,
+                stdout=log,
+                stderr=log,
+                env=self._all_of_it(),
+                start_new_session=True,
             )
         try:
             self._wait()
@@ -75,7 +83,6 @@ class RayHead:
             assert time.monotonic() < deadline_s, f"Ray is not up after {START_S} s: {log}"
             time.sleep(0.1)
 
-
-def _environment():
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    return {**kept, **ENVIRONMENT}
+    def _all_of_it(self):
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        return {**kept, **self.environment}

@@ -6,14 +6,14 @@ import uuid
 import pyarrow.parquet as pq
 import pytest
 from catalogue import stem_digests, write_config, write_manifest, write_tracks
-from command_line import run, start, wait_until
+from command_line import LONGEST_S, run, start, wait_until
 from s3_server import settings_for
 from two_nodes import two_nodes
 
 from latentsep.storage import open_store
 from latentsep.storage.s3_client import s3_client
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 TRACKS = 40
 
 
@@ -54,9 +54,9 @@ def test_the_whole_job_on_s3_and_two_nodes_survives_the_death_of_one(tmp_path, s
             "separate", s3.uri_of("manifest.csv"), "-o", out, *settings, "--address", nodes.address,
         )  # fmt: skip
         with start(*arguments) as process:
-            wait_until(lambda: any(s3.list("out/results/")), timeout_s=120)
+            wait_until(lambda: any(s3.list("out/results/")), process)
             assert nodes.kill_one() == 1
-            told, errors = process.communicate(timeout=180)
+            told, errors = process.communicate(timeout=LONGEST_S)
     assert process.returncode == 0, errors
     assert told.startswith(f"{TRACKS} separated, 1 rejected"), told
 

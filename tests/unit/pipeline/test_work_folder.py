@@ -1,6 +1,11 @@
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
+
+import psutil
 
 from latentsep.pipeline.work_folder import WORK_PREFIX, WorkFolder, remove_left
 
@@ -14,17 +19,46 @@ time.sleep(60)
 """
 
 
+def wait_until(condition):
+    deadline_s = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline_s, "condition did not come true in time"
+        time.sleep(0.01)
+
+
 def test_a_folder_stays_while_its_process_lives_and_goes_once_it_was_killed(tmp_path):
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDS_ONE, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-c", HOLDS_ONE, str(tmp_path)],
+        stdout=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
     with holder:
-        path = holder.stdout.readline().strip()
+        path = Path(holder.stdout.readline().strip())
         remove_left(tmp_path)
-        assert [str(one) for one in tmp_path.iterdir()] == [path]
-        holder.kill()
+        assert list(tmp_path.iterdir()) == [path]
+        # All of them, as Ctrl-C on a terminal does it.
+        os.killpg(holder.pid, signal.SIGKILL)
+    wait_until(lambda: not path.exists())
+
+
+def test_what_nobody_could_remove_goes_with_the_next_folder(tmp_path):
+    (tmp_path / f"{WORK_PREFIX}1-abc").mkdir()
     mine = WorkFolder(tmp_path)
     assert list(tmp_path.iterdir()) == [mine.path]
+
+
+def test_nobody_waits_for_the_end_of_a_folder_that_is_removed(tmp_path):
+    folder = WorkFolder(tmp_path)
+    (waiting,) = _processes_with(folder.path)
+    assert waiting.ppid() != os.getpid()
+    folder.remove()
+    wait_until(lambda: not _processes_with(folder.path))
+
+
+def _processes_with(argument):
+    return [
+        process for process in psutil.process_iter(["cmdline"])
+        if str(argument) in (process.info["cmdline"] or [])
+    ]  # fmt: skip
 
 
 def test_the_number_of_a_living_process_does_not_keep_what_another_one_left(tmp_path):
