@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Debian packages that the tests need: independent readers of what we write, an object store, and
-# what the rich songs are made with.
+# Debian packages that the tests need: independent readers of what we write, an object store, what
+# the rich songs are made with, and what watches a job.
 TEST_PACKAGES := flac sox libsox-fmt-mp3 ceph-mon ceph-osd radosgw \
-	fluidsynth fluid-soundfont-gm espeak-ng
+	fluidsynth fluid-soundfont-gm espeak-ng \
+	prometheus prometheus-alertmanager prometheus-node-exporter
 
 .PHONY: demo test check unit integration system-packages clean
 

@@ -50,12 +50,15 @@ class Lease:
     Attributes:
         lost: set when another job has taken it, or when it could not be renewed for its whole
             length, counted by this machine's monotonic clock from the last renewal's start.
+        renewals: how often it was renewed.
+        failed_renewals: how often it was not.
     """
 
     def __init__(
         self, store: Store, record: LeaseRecord, etag: str, written_s: float, clock: Clock
     ) -> None:
         self.lost = threading.Event()
+        self.renewals = self.failed_renewals = 0
         self._store = store
         self._record = record
         self._etag = etag
@@ -107,6 +110,11 @@ class Lease:
     ) -> None:
         self.release()
 
+    @property
+    def left_s(self) -> float:
+        """Seconds until it is lost unless it is renewed before; negative afterwards."""
+        return self._renewed_s + self._record.ttl_s - self._clock()
+
     def release(self) -> None:
         """Give the lease back; does nothing the second time."""
         self._ended.set()
@@ -121,12 +129,18 @@ class Lease:
         """The only place that writes: whatever happens, one request after the other."""
         pause_s = self._record.ttl_s / RENEWALS_PER_TTL
         while not self._ended.wait(pause_s):
-            is_renewed = not self.lost.is_set() and self._write(self._record)
+            is_renewed = not self.lost.is_set() and self._renew()
             pause_s = self._record.ttl_s / (RENEWALS_PER_TTL if is_renewed else LOOKS_PER_TTL)
         released = self._record.model_copy(update={"state": "released"})
         for _ in range(RELEASE_TRIES):
             if self._is_taken or self._write(released):
                 return
+
+    def _renew(self) -> bool:
+        is_renewed = self._write(self._record)
+        self.renewals += is_renewed
+        self.failed_renewals += not is_renewed
+        return is_renewed
 
     def _write(self, record: LeaseRecord) -> bool:
         """Replace the lease by a record of ours; False: not known, or not this time."""
@@ -167,7 +181,7 @@ class Lease:
 
     def _watch(self) -> None:
         """Sets ``lost`` in time even while a request hangs."""
-        while (left_s := self._renewed_s + self._record.ttl_s - self._clock()) > 0:
+        while (left_s := self.left_s) > 0:
             if self._ended.wait(left_s):
                 return
         if not self._is_taken:

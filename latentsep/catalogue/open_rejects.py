@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,12 +18,26 @@ ROWS_AT_ONCE = 500_000
 class OpenRejects:
     """Rejects of one output, from which finished tracks are struck out part by part.
 
-    Memory grows with the tracks that have a reject, not with those that are finished. Make it
-    before the results are read: a track that is finished in between is then among the results.
+    Memory grows with the tracks that have a reject, not with those that are finished. Read them
+    before the results: a track that is finished in between is then among the results.
+
+    Args:
+        rows: the latest reject of each track.
     """
 
-    def __init__(self, store: Store, columns: Sequence[str] | None = None) -> None:
-        """Read the rejects.
+    def __init__(self, rows: pa.Table) -> None:
+        self._rows = rows
+        self._settled: list[pa.ChunkedArray] = []
+        self._settled_ids = 0
+
+    @classmethod
+    def none(cls, columns: Sequence[str] | None = None) -> Self:
+        """No rejects yet, of these columns, ``track_id`` among them."""
+        return cls(_no_rows(columns))
+
+    @classmethod
+    def of(cls, store: Store, columns: Sequence[str] | None = None) -> Self:
+        """The rejects of an output.
 
         Args:
             store: the output.
@@ -31,10 +46,14 @@ class OpenRejects:
         Raises:
             LedgerError: a part is missing between others, damaged, or cannot be read.
         """
-        self._rows = _latest(read_rejects(store, columns), columns)
-        self._settled: list[pa.ChunkedArray] = []
-        self._settled_ids = 0
-        self._strike_out(forgotten_ids(store))
+        rejects = cls(_latest(read_rejects(store, columns), columns))
+        rejects._strike_out(forgotten_ids(store))
+        return rejects
+
+    def add(self, part: pa.Table) -> None:
+        """Later rejects; those of tracks that were settled before would count again."""
+        self._look_through()
+        self._rows = _last_of_each(_joined([self._rows, part.replace_schema_metadata(None)]))
 
     def settle(self, ids: pa.ChunkedArray) -> None:
         """These tracks are finished."""
@@ -71,7 +90,7 @@ def latest_rejects(store: Store, columns: Sequence[str] | None = None) -> pa.Tab
     Raises:
         LedgerError: a part is missing between others, damaged, or cannot be read.
     """
-    rejects = OpenRejects(store, columns)
+    rejects = OpenRejects.of(store, columns)
     for part in read_results(store, ["track_id"]):
         rejects.settle(part.column("track_id"))
     return rejects.rows()

@@ -152,7 +152,7 @@ def _first_line(error: ValueError) -> str:
 
 
 def _refusal(store: Store, found: RunRecord, wanted: RunRecord) -> str:
-    lines = "\n".join(f"  {line}" for line in _differences(found.identity, wanted.identity))
+    lines = "\n".join(f"  {line}" for line in differences(found.identity, wanted.identity))
     return (
         f"{store.uri}: holds the results of run {found.run_id}, this one would be "
         f"{wanted.run_id}; what differs, there -> here:\n{lines}\n"
@@ -160,7 +160,8 @@ def _refusal(store: Store, found: RunRecord, wanted: RunRecord) -> str:
     )
 
 
-def _differences(there: Identity, here: Identity) -> list[str]:
+def differences(there: Identity, here: Identity) -> list[str]:
+    """What differs between two identities, one line each: there -> here."""
     return [
         f"{name}: {_shown(there, name)} -> {_shown(here, name)}"
         for name in sorted(there.keys() | here.keys())

@@ -20,7 +20,8 @@ SHORTEST_WINDOW_S = 10.0
 """Before that a rate says nothing."""
 
 _BYTES = [f"{stem}_stem_bytes" for stem in STEM_NAMES]
-_RESULT_COLUMNS = ["track_id", "duration_s", "committed_at", *_BYTES]
+COUNTED_COLUMNS = ("track_id", "duration_s", "committed_at", *_BYTES)
+"""Of the results: what is needed to count them."""
 _REJECT_COLUMNS = ["track_id", "duration_s", "committed_at", "stage", "error_class", "retryable"]
 
 
@@ -101,17 +102,29 @@ class OutputStatus:
 
 
 @dataclass
-class _Count:
-    """All results, and those committed since some time."""
+class ResultCount:
+    """Results, all of them and by the time of their commit: one entry for each commit."""
 
-    since: datetime | None
     finished: DoneCount = field(default_factory=DoneCount)
-    recent: DoneCount = field(default_factory=DoneCount)
+    by_time: dict[datetime, DoneCount] = field(default_factory=dict)
 
     def add(self, results: pa.Table) -> None:
+        """Count rows that have ``COUNTED_COLUMNS``."""
         self.finished.add(results)
-        if self.since is not None:
-            self.recent.add(_committed_since(results, self.since))
+        committed_at = results.column("committed_at")
+        for time in pc.unique(committed_at.drop_null()):
+            count = self.by_time.setdefault(time.as_py(), DoneCount())
+            count.add(results.filter(pc.equal(committed_at, time)))
+
+    def since(self, time: datetime) -> DoneCount:
+        """What was committed at that time or later."""
+        recent = DoneCount()
+        for committed_at, count in self.by_time.items():
+            if committed_at >= time:
+                recent.tracks += count.tracks
+                recent.audio_s += count.audio_s
+                recent.stem_bytes += count.stem_bytes
+        return recent
 
 
 def read_output_status(store: Store) -> OutputStatus:
@@ -123,9 +136,8 @@ def read_output_status(store: Store) -> OutputStatus:
     """
     now = time_at(store)
     run, job = read_run(store), job_state(store, now)
-    since = _window_start(job, now)
-    count, rejects = _Count(since), OpenRejects(store, _REJECT_COLUMNS)
-    for part in read_results(store, _RESULT_COLUMNS):
+    count, rejects = ResultCount(), OpenRejects.of(store, _REJECT_COLUMNS)
+    for part in read_results(store, COUNTED_COLUMNS):
         rejects.settle(part.column("track_id"))
         count.add(part)
     rows = rejects.rows()
@@ -136,8 +148,31 @@ def read_output_status(store: Store) -> OutputStatus:
         finished=count.finished,
         rejects=grouped(rows),
         forgotten=len(forgotten_ids(store)),
-        rate=_rate(job, count, rows, now - since) if since else None,
+        rate=rate_of(job, now, count, rows),
     )
+
+
+def rate_of(job: JobState, now: datetime, count: ResultCount, rejects: pa.Table) -> Rate | None:
+    """How fast the job is.
+
+    Args:
+        job: its state.
+        now: time by the store's clock.
+        count: of all results.
+        rejects: the latest rejects of tracks that are not finished, with ``duration_s`` and
+            ``committed_at``.
+    """
+    since = _window_start(job, now)
+    if since is None:
+        return None
+    window_s = (now - since).total_seconds()
+    recent = count.since(since)
+    if window_s < SHORTEST_WINDOW_S or not recent.tracks:
+        return None
+    ended = recent.tracks + _committed_since(rejects, since).num_rows
+    left = _left_share(job, count.finished, rejects, recent, ended)
+    eta_s = None if left is None else max(0.0, left) * window_s
+    return Rate(window_s, recent.tracks, recent.audio_s, eta_s)
 
 
 def _window_start(job: JobState, now: datetime) -> datetime | None:
@@ -148,30 +183,23 @@ def _window_start(job: JobState, now: datetime) -> datetime | None:
     return max(now - RATE_WINDOW, started) if started is not None else now - RATE_WINDOW
 
 
-def _rate(job: JobState, count: _Count, rejects: pa.Table, window: timedelta) -> Rate | None:
-    window_s = window.total_seconds()
-    recent = count.recent
-    if window_s < SHORTEST_WINDOW_S or not recent.tracks:
-        return None
-    return Rate(window_s, recent.tracks, recent.audio_s, _eta_s(job, count, rejects, window_s))
-
-
-def _eta_s(job: JobState, count: _Count, rejects: pa.Table, window_s: float) -> float | None:
-    """By the audio that is left, where the manifest tells; else by the tracks.
+def _left_share(
+    job: JobState, finished: DoneCount, rejects: pa.Table, recent: DoneCount, ended: int
+) -> float | None:
+    """What is left, in windows: by the audio, where the manifest tells; else by the tracks.
 
     Long tracks go first, so the count of tracks overestimates.
     """
     if job.file is None:
         return None
-    if job.file.audio_s is not None and count.recent.audio_s:
+    if job.file.audio_s is not None and recent.audio_s:
         rejected_s = pc.sum(rejects.column("duration_s")).as_py() or 0.0
-        left_s: float = job.file.audio_s - count.finished.audio_s - rejected_s
-        return max(0.0, left_s) * window_s / count.recent.audio_s
-    if job.file.tracks is None or count.since is None:
+        left_s: float = job.file.audio_s - finished.audio_s - rejected_s
+        return left_s / recent.audio_s
+    if job.file.tracks is None:
         return None
-    left: int = job.file.tracks - count.finished.tracks - rejects.num_rows
-    ended: int = count.recent.tracks + _committed_since(rejects, count.since).num_rows
-    return max(0, left) * window_s / ended
+    left: int = job.file.tracks - finished.tracks - rejects.num_rows
+    return left / ended
 
 
 def _committed_since(rows: pa.Table, since: datetime) -> pa.Table:

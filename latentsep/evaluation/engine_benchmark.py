@@ -14,6 +14,7 @@ from latentsep.catalogue.ledger import Ledger
 from latentsep.catalogue.manifest import read_manifest
 from latentsep.catalogue.plan import plan_job
 from latentsep.catalogue.schema import RESULT
+from latentsep.monitoring.recorder import NoRecorder, Recorder
 from latentsep.pipeline.engine import RayEngine
 from latentsep.pipeline.job import JobRequest, run_job
 from latentsep.pipeline.job_config import JobConfig
@@ -46,7 +47,12 @@ class EngineReport:
 class StubWorker(SeparatorWorker):
     """Makes result rows of the real size at once; asks and tells the counter of starts as usual."""
 
-    def __init__(self, spec: WorkerSpec, starts_of: Callable[[], Starts] = StartCounter) -> None:
+    def __init__(
+        self,
+        spec: WorkerSpec,
+        starts_of: Callable[[], Starts] = StartCounter,
+        recorder_of: Callable[[], Recorder] = NoRecorder,
+    ) -> None:
         self._spec = spec
         self._starts = starts_of()
 

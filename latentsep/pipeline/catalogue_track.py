@@ -18,6 +18,8 @@ from latentsep.audio.limits import DecodeLimits
 from latentsep.audio.source import SourceInfo
 from latentsep.catalogue.schema import STEM_NAMES
 from latentsep.catalogue.track_ids import stem_key
+from latentsep.monitoring.definitions import DECODER_RESTARTS
+from latentsep.monitoring.recorder import NoRecorder, Recorder
 from latentsep.pipeline.fetch import FetchedSource, fetched
 from latentsep.pipeline.references import ReferenceScorer
 from latentsep.pipeline.rejects import Reject, separate_or_reject
@@ -63,6 +65,7 @@ class CatalogueTracks:
         places: where bytes come from and go to.
         limits: of the decoder children.
         windows_ahead: windows of one track that wait or run at once, at most.
+        recorder: is told of decoder children that were replaced.
     """
 
     def __init__(  # noqa: PLR0913 - one value for each thing that all tracks share
@@ -76,6 +79,7 @@ class CatalogueTracks:
         places: TrackPlaces,
         limits: DecodeLimits,
         windows_ahead: int = 2,
+        recorder: Recorder | None = None,
     ) -> None:
         self._separator = separator
         self._queue = queue
@@ -85,6 +89,7 @@ class CatalogueTracks:
         self._places = places
         self._limits = limits
         self._windows_ahead = windows_ahead
+        self._recorder = recorder or NoRecorder()
         self._decoders: SimpleQueue[Decoder] = SimpleQueue()
 
     def separate(self, track: ManifestRow) -> Outcome:
@@ -142,9 +147,12 @@ class CatalogueTracks:
             decoder = self._decoders.get_nowait()
         except Empty:
             decoder = Decoder(self._limits)
+        restarts = decoder.restarts
         try:
             yield decoder
         finally:
+            if decoder.restarts > restarts:
+                self._recorder.count(DECODER_RESTARTS, decoder.restarts - restarts)
             self._decoders.put(decoder)
 
     def _stems(self, work: "_TrackWork", reader: AudioReader, session: TrackSession) -> Row:

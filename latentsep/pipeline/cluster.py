@@ -13,7 +13,6 @@ from pathlib import Path
 
 from latentsep.errors import ConfigError
 from latentsep.pipeline.job_config import WorkerConfig
-from latentsep.pipeline.work_folder import remove_left
 
 CPU_WORKER_CPUS = 2
 GPU_WORKER_CPUS = 4
@@ -74,10 +73,10 @@ def cluster(
             else:
                 yield _joined(address, workers)
         finally:
-            _shut_down(address, workers, is_leaving)
+            _shut_down(is_leaving)
 
 
-def _shut_down(address: str | None, workers: WorkerConfig, is_leaving: Callable[[], bool]) -> None:
+def _shut_down(is_leaving: Callable[[], bool]) -> None:
     import ray
 
     # What Ray Data's threads say from here on is only that Ray is gone.
@@ -85,9 +84,6 @@ def _shut_down(address: str | None, workers: WorkerConfig, is_leaving: Callable[
     if is_leaving():
         return
     ray.shutdown()
-    if address is None:
-        # Of workers that ended with their cluster in the middle of a track.
-        remove_left(workers.work_folder)
 
 
 def plan_pool(workers: WorkerConfig, *, cpus: int, gpus: int) -> WorkerPool:

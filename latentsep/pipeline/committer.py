@@ -1,10 +1,12 @@
 """Gathers rows in the driver and commits them in time; knows which tracks have ended."""
 
 import time
+from typing import Protocol
 
 import pyarrow as pa
 
 from latentsep.catalogue.ledger import Committed, Ledger
+from latentsep.catalogue.ledger_state import without_ids
 from latentsep.errors import LedgerError
 from latentsep.pipeline.job_config import LedgerConfig
 from latentsep.pipeline.job_status import JobProgress
@@ -12,13 +14,30 @@ from latentsep.pipeline.rows import split_outcomes
 from latentsep.storage import Store
 
 
+class CommitListener(Protocol):
+    """Is told of each commit, once it is done."""
+
+    def committed(self, results: pa.Table, rejects: pa.Table, seconds: float) -> None:
+        """These rows are in the ledger, by this commit."""
+
+    def commit_failed(self, seconds: float) -> None:
+        """A commit failed or is in doubt."""
+
+
 class Committer:
     """Takes outcome tables as they come; the same track may come twice, and counts once."""
 
-    def __init__(self, ledger: Ledger, config: LedgerConfig, progress: JobProgress) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        config: LedgerConfig,
+        progress: JobProgress,
+        listener: CommitListener | None = None,
+    ) -> None:
         self._ledger = ledger
         self._config = config
         self._progress = progress
+        self._listener = listener
         self._ended: set[str] = set()
         self._results: list[pa.Table] = []
         self._rejects: list[pa.Table] = []
@@ -56,12 +75,20 @@ class Committer:
         """
         if not self._waiting_rows:
             return None
+        results, rejects = _joined(self._results), _joined(self._rejects)
+        began_s = time.monotonic()
         try:
-            committed = self._ledger.commit(_joined(self._results), _joined(self._rejects))
+            committed = self._ledger.commit(results, rejects)
         except LedgerError as error:
+            if self._listener is not None:
+                self._listener.commit_failed(time.monotonic() - began_s)
             raise LedgerError(f"{error}; {self._progress.committed_text}") from error
         self._progress.mark_committed()
         self._results, self._rejects, self._waiting_rows = [], [], 0
+        if self._listener is not None:
+            dropped = pa.array(committed.dropped_ids, pa.string())
+            written = without_ids(results, dropped), without_ids(rejects, dropped)
+            self._listener.committed(*written, time.monotonic() - began_s)
         return committed
 
     def missing(self, todo: pa.Table) -> pa.Table:

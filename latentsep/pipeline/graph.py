@@ -14,6 +14,7 @@ from ray.data.exceptions import ExecutionTimeoutError, SystemException
 
 from latentsep.errors import ClusterError, ConfigError, LatentsepError
 from latentsep.pipeline.cluster import WorkerPool
+from latentsep.pipeline.ray_recorder import RayRecorder
 from latentsep.pipeline.starts import StartCounter
 from latentsep.pipeline.worker import SeparatorWorker, WorkerSpec
 
@@ -71,7 +72,11 @@ def _stream(
         .repartition(target_num_rows_per_block=block_rows(todo.num_rows, spec, pool))
         .map_batches(
             worker,
-            fn_constructor_kwargs={"spec": spec, "starts_of": starts_of},
+            fn_constructor_kwargs={
+                "spec": spec,
+                "starts_of": starts_of,
+                "recorder_of": RayRecorder,
+            },
             batch_size=None,
             batch_format="pyarrow",
             num_cpus=pool.cpus,

@@ -26,6 +26,7 @@ from latentsep.pipeline.committer import Committer
 from latentsep.pipeline.engine import Engine, RayEngine
 from latentsep.pipeline.identity import identity_of
 from latentsep.pipeline.job_config import JobConfig
+from latentsep.pipeline.job_metrics import JobMetrics, served
 from latentsep.pipeline.job_status import JobProgress
 from latentsep.pipeline.limits import limit_reached
 from latentsep.pipeline.rejects import reject_of
@@ -88,7 +89,7 @@ def run_job(
 
     Raises:
         ConfigError: a setting, the manifest or the model is wrong; nothing was started.
-        LeaseHeldError: another job works on this output, or took it over in the middle.
+        LeaseHeldError: another job works on this output, or took it over before the end.
         LedgerError: a commit is impossible or in doubt.
         ClusterError: the cluster gave up.
         StoreError: the output cannot be reached.
@@ -109,11 +110,20 @@ def run_job(
         progress = JobProgress(
             request.manifest_uri, run_id, holder.job, plan, last_worker_speed(store)
         )
-        run = _Run(request, store, stop, Committer(ledger, config.ledger, progress), progress)
-        # Until here a signal ends the job at once: nothing has to be committed.
-        with stop.on_signals():
+        metrics = JobMetrics(config, progress, lease, str(identity["model"]))
+        committer = Committer(ledger, config.ledger, progress, metrics)
+        run = _Run(request, store, stop, committer, progress)
+        # Until the handlers are there a signal ends the job at once: nothing has to be committed.
+        with served(metrics, store, config.metrics), stop.on_signals():
             used = engine or RayEngine(request.address, config.workers)
-            return run.to_the_end(used, lease, on_progress)
+            report = run.to_the_end(used, lease, on_progress)
+    # By now it was given back, or found to be another job's.
+    if report.state == "done" and _is_lost(lease):
+        raise LeaseHeldError(
+            f"{store.uri}: every track of this job is committed, but the lease was lost before its "
+            "end: another job may have taken it, `latentsep status` tells who works on it"
+        )
+    return report
 
 
 class _Run:
@@ -200,17 +210,13 @@ class _Run:
             self._committer.commit()
             self._say("running")
         self._on_progress(self._progress)
-        if self._has_lost_lease:
+        if _is_lost(self._lease):
             raise LeaseHeldError(
                 f"{self._store.uri}: the lease was lost in the middle: another job may have taken "
                 "it; what was finished is committed, `latentsep status` tells who works on it"
             )
         if reason := limit_reached(self._config, self._progress):
             self._stop.ask(reason)
-
-    @property
-    def _has_lost_lease(self) -> bool:
-        return self._lease is not None and self._lease.lost.is_set()
 
     def _end_state(self) -> str:
         if not self._stop.is_set:
@@ -219,7 +225,7 @@ class _Run:
 
     def _say(self, state: str) -> None:
         """Write status.json; the ledger does not depend on it, so trouble is only logged."""
-        if self._has_lost_lease:
+        if _is_lost(self._lease):
             return  # It is the other job's.
         try:
             self._store.write(STATUS_KEY, self._progress.json(state, self._stop.reason))
@@ -267,6 +273,10 @@ def _leased(store: Store, holder: Holder, config: JobConfig) -> Iterator[Lease |
         return
     with Lease.acquire(store, holder, config.ledger.lease_s) as lease:
         yield lease
+
+
+def _is_lost(lease: Lease | None) -> bool:
+    return lease is not None and lease.lost.is_set()
 
 
 def _worker_spec(request: JobRequest, run_id: str, pool: WorkerPool) -> WorkerSpec:

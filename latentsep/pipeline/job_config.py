@@ -74,6 +74,17 @@ class LimitConfig(Frozen):
     max_cost: NonNegativeFloat | None = Field(None, description="by rates.gpu_hour_price")
 
 
+class MetricsConfig(Frozen):
+    """Where Prometheus finds the driver's metrics; docs/metrics.md."""
+
+    port: int | None = Field(
+        9466, ge=0, le=65_535, description="of the driver's endpoint; null or 0 for none"
+    )
+    address: str = Field(
+        "127.0.0.1", description="where it listens; 0.0.0.0 lets the whole network read it"
+    )
+
+
 class JobConfig(Frozen):
     """One catalogue job."""
 
@@ -84,6 +95,7 @@ class JobConfig(Frozen):
     ledger: LedgerConfig = LedgerConfig()
     limits: LimitConfig = LimitConfig()
     rates: CostRates = CostRates()
+    metrics: MetricsConfig = MetricsConfig()
     storage: StoreSettings = StoreSettings()
 
 

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar
+
+from latentsep.monitoring.definitions import QUEUE_WAIT_SECONDS
+from latentsep.monitoring.recorder import NoRecorder, Recorder
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -27,11 +30,23 @@ class BatchWork(Protocol[Item, Outcome]):
         """The outcomes of a batch, in its order."""
 
 
+class _Pending(NamedTuple, Generic[Item, Outcome]):
+    """An item that waits for its batch, since a time of ``perf_counter``."""
+
+    item: Item
+    future: "Future[Outcome]"
+    since_s: float
+
+
 class WindowQueue(Generic[Item, Outcome]):
     """Runs batches in one thread; producers are threads that wait for their own outcomes.
 
     A batch starts when it is full, or when no producer can add to it before it gets an outcome, or
     after ``FILL_WAIT_S``.
+
+    Args:
+        work: runs the batches.
+        recorder: is told how long items waited for their batch.
 
     Attributes:
         busy_s: time spent in ``work``, which is the device's busy time.
@@ -39,12 +54,13 @@ class WindowQueue(Generic[Item, Outcome]):
         items: items run; ``items / (batches * batch_items)`` is how full they were.
     """
 
-    def __init__(self, work: BatchWork[Item, Outcome]) -> None:
+    def __init__(self, work: BatchWork[Item, Outcome], recorder: Recorder | None = None) -> None:
         self.busy_s = 0.0
         self.batches = 0
         self.items = 0
         self._work = work
-        self._pending: deque[tuple[Item, Future[Outcome]]] = deque()
+        self._recorder = recorder or NoRecorder()
+        self._pending: deque[_Pending[Item, Outcome]] = deque()
         self._changed = threading.Condition()
         self._producers = 0
         self._closed = False
@@ -68,7 +84,7 @@ class WindowQueue(Generic[Item, Outcome]):
         """Add one item; its outcome, or the error of its batch, comes through the future."""
         future: Future[Outcome] = Future()
         with self._changed:
-            self._pending.append((item, future))
+            self._pending.append(_Pending(item, future, time.perf_counter()))
             self._changed.notify_all()
         return future
 
@@ -111,8 +127,10 @@ class WindowQueue(Generic[Item, Outcome]):
             self.busy_s += time.perf_counter() - began_s
             self.batches += 1
             self.items += len(batch)
+            for pending in batch:
+                self._recorder.observe(QUEUE_WAIT_SECONDS, began_s - pending.since_s)
 
-    def _next_batch(self) -> "list[tuple[Item, Future[Outcome]]]":
+    def _next_batch(self) -> "list[_Pending[Item, Outcome]]":
         """The next items to run together; empty when the queue is closed and drained."""
         with self._changed:
             self._changed.wait_for(lambda: self._pending or self._closed)
@@ -124,15 +142,15 @@ class WindowQueue(Generic[Item, Outcome]):
         full = len(self._pending) >= self._work.batch_items
         return full or self._producers == 0 or self._closed
 
-    def _run(self, batch: "list[tuple[Item, Future[Outcome]]]") -> None:
-        done = self._device.submit(self._outcomes, [item for item, _ in batch])
+    def _run(self, batch: "list[_Pending[Item, Outcome]]") -> None:
+        done = self._device.submit(self._outcomes, [pending.item for pending in batch])
         error = done.exception()
         if error is not None:
-            for _, future in batch:
-                future.set_exception(error)
+            for pending in batch:
+                pending.future.set_exception(error)
             return
-        for (_, future), outcome in zip(batch, done.result(), strict=True):
-            future.set_result(outcome)
+        for pending, outcome in zip(batch, done.result(), strict=True):
+            pending.future.set_result(outcome)
 
     def _outcomes(self, items: list[Item]) -> list[Outcome]:
         outcomes = self._work.run(items)

@@ -2,11 +2,19 @@
 
 import logging
 import os
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 import torch
 
+from latentsep.monitoring.definitions import (
+    BATCH_FILL,
+    BATCH_SIZE,
+    DENOISER_CALLS,
+    GPU_BUSY_SECONDS,
+)
+from latentsep.monitoring.recorder import NoRecorder, Recorder
 from latentsep.separation.batching import WindowBatches, separate_within_memory
 from latentsep.separation.windows import Window, WindowVocals
 
@@ -21,6 +29,10 @@ class DeviceBatches(WindowBatches, Protocol):
     def device(self) -> torch.device:
         """Where they run."""
 
+    @property
+    def calls_per_window(self) -> int:
+        """Calls of the network for the chunks of one window, counted for each chunk."""
+
 
 class WindowWork:
     """Runs batches of windows, in smaller ones where memory runs out.
@@ -34,6 +46,7 @@ class WindowWork:
         separator: runs the batches.
         is_lost: whether nothing can be done with a device any more.
         end: ends the process.
+        recorder: is told of each batch.
     """
 
     def __init__(
@@ -41,8 +54,10 @@ class WindowWork:
         separator: DeviceBatches,
         is_lost: "Callable[[torch.device], bool] | None" = None,
         end: "Callable[[int], object]" = os._exit,
+        recorder: Recorder | None = None,
     ) -> None:
         self._separator = separator
+        self._recorder = recorder or NoRecorder()
         self._is_lost = is_lost or is_cuda_lost
         self._end = end
 
@@ -53,8 +68,9 @@ class WindowWork:
 
     def run(self, items: list[Window]) -> list[WindowVocals]:
         """Separate them."""
+        size, began_s = self.batch_items, time.perf_counter()
         try:
-            return separate_within_memory(self._separator, items)
+            vocals = separate_within_memory(self._separator, items)
         except RuntimeError:
             if self._is_lost(self._separator.device):
                 logger.critical(
@@ -63,6 +79,14 @@ class WindowWork:
                 )  # fmt: skip
                 self._end(EXIT_DEVICE_LOST)
             raise
+        self._record(len(items), size, time.perf_counter() - began_s)
+        return vocals
+
+    def _record(self, windows: int, size: int, busy_s: float) -> None:
+        self._recorder.count(GPU_BUSY_SECONDS, busy_s, self._separator.device.type)
+        self._recorder.count(DENOISER_CALLS, windows * self._separator.calls_per_window)
+        self._recorder.observe(BATCH_FILL, windows / size)
+        self._recorder.set(BATCH_SIZE, self.batch_items)
 
 
 def is_cuda_lost(device: torch.device) -> bool:

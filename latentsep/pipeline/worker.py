@@ -12,6 +12,8 @@ import torch
 from latentsep.audio.limits import DecodeLimits
 from latentsep.errors import ConfigError, WorkerCrashedError
 from latentsep.models.folder import find_model, read_model_file
+from latentsep.monitoring.definitions import WORKER_STARTS
+from latentsep.monitoring.recorder import NoRecorder, Recorder
 from latentsep.pipeline.catalogue_track import CatalogueTracks, TrackPlaces, reject_row
 from latentsep.pipeline.job_config import JobConfig
 from latentsep.pipeline.rejects import reject_of
@@ -46,18 +48,28 @@ class SeparatorWorker:
     Calling it with a block returns its outcomes in the block's order, all at once. Two calls may
     overlap: their windows share the queue, so that the end of one leaves no hole in the batches.
 
+    Args:
+        spec: what it is made of.
+        starts_of: gives the counter of starts.
+        recorder_of: gives what its metrics are told to.
+
     Raises:
         ConfigError: the model is another one than the driver's, or an option is impossible.
     """
 
-    def __init__(self, spec: WorkerSpec, starts_of: Callable[[], Starts] = StartCounter) -> None:
+    def __init__(
+        self,
+        spec: WorkerSpec,
+        starts_of: Callable[[], Starts] = StartCounter,
+        recorder_of: Callable[[], Recorder] = NoRecorder,
+    ) -> None:
         torch.set_num_threads(spec.threads)
         self._spec = spec
         self._starts = starts_of()
         self._gate = SoloGate()
         self._folder = WorkFolder(spec.config.workers.work_folder)
-        separator = _separator(spec)
-        self.queue = WindowQueue(WindowWork(separator))
+        separator, recorder = _separator(spec), recorder_of()
+        self.queue = WindowQueue(WindowWork(separator, recorder=recorder), recorder)
         self._tracks = CatalogueTracks(
             separator,
             self.queue,
@@ -71,8 +83,10 @@ class SeparatorWorker:
             ),
             limits=DecodeLimits(no_progress_timeout_s=spec.config.workers.decode_timeout_s),
             windows_ahead=max(2, -(-2 * separator.windows_per_call // spec.tracks_in_flight)),
+            recorder=recorder,
         )
         self._threads = ThreadPoolExecutor(spec.tracks_in_flight, thread_name_prefix="track")
+        recorder.count(WORKER_STARTS, 1)
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """Outcomes of a block of the manifest, see ``rows.outcome_table``."""

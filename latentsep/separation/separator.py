@@ -116,6 +116,11 @@ class Separator:
         """How many windows fill one batch."""
         return max(1, self.batch_chunks // self.plan.window_chunks)
 
+    @property
+    def calls_per_window(self) -> int:
+        """Calls of the network for one window: its chunks times ``nfe``."""
+        return self.plan.window_chunks * self.nfe
+
     def separate(self, waveform: Waveform, sample_rate_hz: int, track_id: str = "") -> Stems:
         """Separate one recording in memory.
 

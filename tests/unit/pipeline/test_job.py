@@ -162,6 +162,21 @@ def test_a_lease_taken_in_the_middle_ends_the_job(tmp_path, job):
     assert result_rows(tmp_path / "out")
 
 
+def test_a_job_that_finds_its_lease_taken_when_it_gives_it_back_is_no_success(tmp_path, job):
+    ids = ["a", "b", "c"]
+
+    def take(progress):
+        if progress.tried == len(ids):
+            (tmp_path / "out" / "lease.json").write_text('{"state": "other"}')
+
+    # It is not renewed before the end.
+    with pytest.raises(LeaseHeldError, match=r"every track .* committed, .* lost before its end"):
+        job(ids, FakeEngine(), on_progress=take, config={"ledger": {"lease_s": 3600}})
+    assert sorted(result_rows(tmp_path / "out")) == ids
+    (tmp_path / "out" / "lease.json").unlink()
+    assert job(ids, FakeEngine()).state == "done"
+
+
 def test_another_identity_is_refused_with_the_difference(job):
     job(["a"], FakeEngine())
     with pytest.raises(ConfigError, match="seed"):
