@@ -88,9 +88,8 @@ def noise_under(mixture: Waveform, rng: np.random.Generator) -> Waveform:
     brown = -float(rng.uniform(0, 0.98))
     coloured = scipy.signal.lfilter([1.0], [1.0, brown], noise, axis=1)
     level_db = rng.uniform(*NOISE_DB)
-    return (noise * (10 ** (level_db / 20) * _rms(mixture) / max(_rms(noise), 1e-9))).astype(
-        np.float32
-    )
+    gain = 10 ** (level_db / 20) * _rms(mixture) / max(_rms(coloured), 1e-9)
+    return (coloured * gain).astype(np.float32)
 
 
 def compress(mixture: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:

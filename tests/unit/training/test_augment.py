@@ -128,3 +128,13 @@ def test_sides_are_swapped_in_both_stems_or_in_none():
         assert flipped or np.array_equal(as_it_was, vocals)
         seen.add((swapped, flipped))
     assert len(seen) == 4
+
+
+def test_noise_may_be_darker_than_white():
+    """Of the draws, half have less power above the middle of the band than below."""
+    darker = 0
+    for seed in range(20):
+        noise = noise_under(_noise(4_096), np.random.default_rng(seed))
+        power = np.abs(np.fft.rfft(noise[0])) ** 2
+        darker += power[: len(power) // 2].sum() > 1.5 * power[len(power) // 2 :].sum()
+    assert darker > 10
