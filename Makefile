@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Debian packages that the tests need: independent readers of what we write, an object store, what
-# the rich songs are made with, and what watches a job.
+# the rich songs are made with, what watches a job, and a browser for the report.
 TEST_PACKAGES := flac sox libsox-fmt-mp3 ceph-mon ceph-osd radosgw \
 	fluidsynth fluid-soundfont-gm espeak-ng \
-	prometheus prometheus-alertmanager prometheus-node-exporter
+	prometheus prometheus-alertmanager prometheus-node-exporter \
+	chromium-headless-shell
 
 .PHONY: demo test check unit integration system-packages clean
 

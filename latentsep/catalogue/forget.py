@@ -13,6 +13,7 @@ import pyarrow as pa
 from latentsep.catalogue.lease import Holder, Lease
 from latentsep.catalogue.ledger import FORGOTTEN, Ledger, read_rejects, read_results
 from latentsep.catalogue.open_rejects import forgotten_ids, is_one_of
+from latentsep.catalogue.output import REPORT_KEY
 from latentsep.catalogue.stem_objects import stem_prefix
 from latentsep.catalogue.track_ids import check_track_id
 from latentsep.errors import ConfigError, StoreError
@@ -51,7 +52,8 @@ class ForgottenTrack:
 def forget(store: Store, track_ids: Sequence[str], holder: Holder) -> list[ForgottenTrack]:
     """Take tracks down. Killed in between, the same call completes it.
 
-    The record is written first, then the rows go, then the stems.
+    The record is written first, then the rows go, then the page, which may hold a few seconds of
+    them, then the stems.
 
     Args:
         store: the output.
@@ -75,6 +77,7 @@ def forget(store: Store, track_ids: Sequence[str], holder: Holder) -> list[Forgo
         rejects = _rows_of(read_rejects(store, ["track_id"]), wanted)
         earlier = frozenset(forgotten_ids(store).to_pylist())
         Ledger(store, holder.job).withdraw(ids, FORGOTTEN)
+        store.delete([REPORT_KEY])
         removed = _remove_all(store, ids)
     return [
         ForgottenTrack(track_id, results[track_id], rejects[track_id], *gone, track_id in earlier)

@@ -5,6 +5,8 @@ from latentsep.errors import ConfigError, ObjectMissingError, StoreError
 from latentsep.storage import Store, StoreSettings, open_store
 
 STATUS_KEY = "status.json"
+REPORT_KEY = "report.html"
+"""The page about the output. It holds sound of some tracks, so it goes when a track does."""
 _LOGS = ("results/", "rejects/", "withdrawn/")
 
 

@@ -162,11 +162,16 @@ def _refusal(store: Store, found: RunRecord, wanted: RunRecord) -> str:
 
 def differences(there: Identity, here: Identity) -> list[str]:
     """What differs between two identities, one line each: there -> here."""
-    return [
-        f"{name}: {_shown(there, name)} -> {_shown(here, name)}"
+    return [f"{name}: {before} -> {after}" for name, before, after in changes(there, here)]
+
+
+def changes(there: Identity, here: Identity) -> tuple[tuple[str, str, str], ...]:
+    """Name and both values, as JSON, of what differs between two identities."""
+    shown = (
+        (name, _shown(there, name), _shown(here, name))
         for name in sorted(there.keys() | here.keys())
-        if _shown(there, name) != _shown(here, name)
-    ]
+    )
+    return tuple(each for each in shown if each[1] != each[2])
 
 
 def _shown(identity: Identity, name: str) -> str:

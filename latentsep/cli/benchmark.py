@@ -1,5 +1,6 @@
 """``latentsep benchmark``: speed and seams of models, the job and its engine on this machine."""
 
+import sys
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
@@ -9,6 +10,7 @@ import click
 
 from latentsep.cli import options
 from latentsep.cli.comma_list import comma_list
+from latentsep.cli.exit_codes import EXIT_REJECTS
 from latentsep.cli.json_document import print_json
 
 if TYPE_CHECKING:
@@ -136,6 +138,55 @@ def seams(
 
 
 @benchmark.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@options.MODEL
+@options.DEVICE
+@options.STEPS
+@options.refinement
+@click.option(
+    "--excerpt",
+    "excerpt_s",
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds of the middle of each song; whole songs by default.",
+)
+@options.OUTPUT
+def songs(
+    folder: Path,
+    model: str,
+    device: str,
+    steps: int | None,
+    refinement: str | None,
+    excerpt_s: float | None,
+    output: str,
+) -> None:
+    """Whether anything is wrong with the vocals of FOLDER's songs, which have true stems.
+
+    Not a number; borders of chunks and windows that are heard; sound where the true vocals are
+    silent. Ends with 1 if a song has the first, or a border's spectral flux is more than 2 % off
+    what it is at the same place without a border.
+    """
+    from latentsep.cli.song_table import print_checks
+    from latentsep.evaluation.song_check import check_songs
+    from latentsep.evaluation.songs import find_songs
+    from latentsep.models.folder import load_model
+    from latentsep.separation.options import SeparationOptions
+    from latentsep.separation.separator import Separator
+
+    chosen = SeparationOptions.model_validate(
+        {"device": device, "steps": steps, "refinement": refinement}
+    )
+    found = find_songs(folder)
+    checks = check_songs(found, Separator(load_model(model), chosen), excerpt_s)
+    if output == "json":
+        told = list(checks)
+        print_json([{**asdict(check), "passed": check.passed} for check in told])
+    else:
+        told = print_checks(checks, [song.name for song in found])
+    if not all(check.passed for check in told):
+        sys.exit(EXIT_REJECTS)
+
+
+@benchmark.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @options.MODEL
 @options.DEVICE
@@ -178,6 +229,44 @@ def engine(tracks: tuple[int, ...], tracks_per_block: int, output: str) -> None:
     workers = WorkerConfig(count=1, cpus=1, tracks_per_block=tracks_per_block)
     for count in tracks:
         _print_values(asdict(measure_engine(count, JobConfig(workers=workers))), output)
+
+
+@benchmark.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@options.MODEL
+@options.DEVICE
+@click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
+@options.OUTPUT
+def metrics(folder: Path, model: str, device: str, threads: int, output: str) -> None:
+    """CPU-seconds inside metric calls, of those of a job on FOLDER's recordings.
+
+    The job is scraped every 15 s. Times are of the driver and of all workers, in seconds.
+    """
+    from latentsep.evaluation.metrics_benchmark import measure_metrics
+    from latentsep.pipeline.inputs import expand_inputs
+    from latentsep.pipeline.job_config import JobConfig, override
+
+    found = [file.path for file in expand_inputs((str(folder),), own=())]
+    config = override(JobConfig(), {"model": model, "device": device, "threads": threads})
+    report = asdict(measure_metrics(found, config))
+    parts = {
+        f"{process} {name}": value
+        for process in ("driver", "workers")
+        for name, value in report.pop(process).items()
+    }
+    _print_values({**report, **parts}, output)
+
+
+@benchmark.command("report")
+@click.option("--tracks", type=click.IntRange(1), default=1_000_000, show_default=True)
+@options.OUTPUT
+def report_(tracks: int, output: str) -> None:
+    """What the report page of a large output costs, over a made-up ledger."""
+    import numpy as np
+
+    from latentsep.evaluation.report_benchmark import measure_report
+
+    _print_values(asdict(measure_report(tracks, np.random.default_rng(0))), output)
 
 
 def _flat(row: "SpeedRow") -> dict[str, Any]:

@@ -16,7 +16,7 @@ from latentsep.version import __version__
 if TYPE_CHECKING:
     from latentsep.evaluation.scoring import ScoreOptions, SongScores
     from latentsep.evaluation.songs import SongSource
-    from latentsep.evaluation.systems import Contest
+    from latentsep.evaluation.systems import Contest, Variant
 
 MIXTURE_TOLERANCE_DB = -50.0
 """A mixture that differs more from the sum of its stems is told of."""
@@ -134,7 +134,7 @@ def evaluate(
     songs, factors = _score(sources, contest, how, jobs)
     if score_file is not None:
         write_scores(score_file, songs)
-    _tell(songs, factors, how, output)
+    _tell(songs, factors, how, chosen if output == "json" else None)
 
 
 def _score(
@@ -172,15 +172,19 @@ def _score(
 
 
 def _tell(
-    songs: "list[SongScores]", factors: dict[str, float], how: "ScoreOptions", output: str
+    songs: "list[SongScores]",
+    factors: dict[str, float],
+    how: "ScoreOptions",
+    documented: "list[Variant] | None",
 ) -> None:
+    """Tables, or a document that says of which models it is."""
     import torch
 
     from latentsep.evaluation.summary import summarise
 
     threads = torch.get_num_threads()
     summaries = summarise(songs, factors)
-    if output == "text":
+    if documented is None:
         part = "whole songs" if how.excerpt_s is None else f"excerpts of {how.excerpt_s} s"
         print_summaries(summaries, len(songs), f"BSSEval v4, 1-s frames of {part}")
         print_speed(summaries, threads)
@@ -189,7 +193,22 @@ def _tell(
         "version": __version__,
         "options": asdict(how),
         "threads": threads,
+        "models": [_described(variant) for variant in documented],
         "songs": [row for song in songs for row in song.rows()],
         "medians": [asdict(summary) for summary in summaries],
     }
     print_json(document)
+
+
+def _described(variant: "Variant") -> dict[str, object]:
+    """Which weights a row of the table is of, and how they were run."""
+    from latentsep.models.folder import find_model, read_model_file
+
+    described = read_model_file(find_model(variant.model))
+    options = variant.options.model_dump(mode="json", exclude_defaults=True)
+    return {
+        "system": variant.label,
+        "sha256": described.weights.sha256,
+        "steps": variant.options.steps or described.model.sampling.steps,
+        "options": options,
+    }

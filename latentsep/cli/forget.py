@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 def forget(out: str, ids: str | None, ids_file: Path | None, yes: bool, output: str) -> None:
     """Remove tracks from the catalogue in OUT for ever: their stems and rows.
 
+    OUT/report.html goes as well, since it may hold a few seconds of them; copies of it that lie
+    elsewhere stay. `latentsep report OUT` makes a new one.
+
     A record of it stays in OUT/withdrawn, and later runs leave these tracks out. Interrupted, the
     same command again completes it. Exit codes: 0 done; 2 an id cannot be one, or OUT holds no
     output of a job; 3 a job works on OUT.

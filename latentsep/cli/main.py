@@ -24,6 +24,7 @@ from latentsep.cli.manifest import manifest
 from latentsep.cli.models import models
 from latentsep.cli.plan import plan
 from latentsep.cli.progress import printable
+from latentsep.cli.report import report
 from latentsep.cli.separate import separate
 from latentsep.cli.status import status
 from latentsep.cli.submit import stop, submit
@@ -46,8 +47,8 @@ def cli() -> None:
 
 
 COMMANDS = (
-    separate, manifest, plan, status, failed, verify, forget, submit, stop, doctor, models, demo,
-    evaluate, train, benchmark,
+    separate, manifest, plan, status, failed, report, verify, forget, submit, stop, doctor, models,
+    demo, evaluate, train, benchmark,
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)

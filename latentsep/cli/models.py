@@ -1,5 +1,6 @@
-"""``latentsep models``: what can be loaded, and under which licence."""
+"""``latentsep models``: what can be loaded, and under which licence; what cards say of it."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -8,7 +9,7 @@ from latentsep.cli import options
 from latentsep.cli.json_document import print_json
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option(
     "--parts",
     "model",
@@ -16,8 +17,11 @@ from latentsep.cli.json_document import print_json
     "a model folder, or a training file of a model.",
 )
 @options.OUTPUT
-def models(model: str | None, output: str) -> None:
+@click.pass_context
+def models(context: click.Context, model: str | None, output: str) -> None:
     """List the bundled models with their licences."""
+    if context.invoked_subcommand is not None:
+        return
     listed = _bundled() if model is None else _parts(model)
     if output == "json":
         print_json(listed)
@@ -29,6 +33,24 @@ def models(model: str | None, output: str) -> None:
     )
     for entry in listed:
         click.echo(line.format(**entry))
+
+
+@models.command()
+@click.argument("model")
+@click.option(
+    "--scores",
+    "score_files",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    required=True,
+    help="What `latentsep evaluate --output json` printed of this model; may be repeated.",
+)
+@click.option("--note", default="", help="Machine and date, for the reader.")
+def card(model: str, score_files: tuple[Path, ...], note: str) -> None:
+    """Put scores into the card of MODEL, a model folder, in the place of older ones."""
+    from latentsep.evaluation.card_scores import complete_card
+
+    click.echo(str(complete_card(model, score_files, note)))
 
 
 def _bundled() -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from latentsep.evaluation.summary import Median, Summary
+    from latentsep.evaluation.summary import Summary
 
 _CELL = 22
 _BSS = {"SDR": "sdr_db", "ISR": "isr_db", "SIR": "sir_db", "SAR": "sar_db"}
@@ -21,6 +21,8 @@ def print_summaries(summaries: "Sequence[Summary]", songs: int, bss_title: str) 
         songs: how many were scored.
         bss_title: what BSSEval was measured on.
     """
+    from latentsep.evaluation.summary import median_text
+
     width = max(len(summary.system) for summary in summaries)
     click.echo(f"Medians of {songs} songs [95 % interval]; in dB, but MR-STFT.")
     for stem in ("vocals", "accompaniment"):
@@ -32,7 +34,7 @@ def print_summaries(summaries: "Sequence[Summary]", songs: int, bss_title: str) 
             click.echo(f"\n{stem}, {title}")
             _print_line("", columns, width)
             for summary in summaries:
-                cells = (_cell(summary.medians[metric]) for metric in columns.values())
+                cells = (median_text(summary.medians[metric]) for metric in columns.values())
                 _print_line(summary.system, cells, width)
 
 
@@ -52,11 +54,3 @@ def print_speed(summaries: "Sequence[Summary]", threads: int) -> None:
 
 def _print_line(name: str, cells: Iterable[str], width: int) -> None:
     click.echo(f"{name:{width}}" + "".join(f"  {cell:{_CELL}}" for cell in cells).rstrip())
-
-
-def _cell(median: "Median") -> str:
-    if median.median is None:
-        return "-"
-    interval = "" if median.low is None else f" [{median.low:.2f}, {median.high:.2f}]"
-    fewer = f" of {median.songs}" if median.undefined else ""
-    return f"{median.median:.2f}{interval}{fewer}"

@@ -17,6 +17,14 @@ from latentsep.diffusion.schedule import (
     even_schedule,
 )
 
+Error = Callable[[Tensor, Tensor], Tensor]
+"""Of an estimate and the truth, both ``[item, latent_channel, frame]``: a scalar."""
+
+
+def mean_square(estimate: Tensor, truth: Tensor) -> Tensor:
+    """Mean square of the difference."""
+    return (estimate - truth).square().mean()
+
 
 @runtime_checkable
 class Objective(Protocol):
@@ -69,16 +77,21 @@ class BridgeObjective:
         self.regression_weight = regression_weight
 
     def loss(
-        self, network: Network, clean: Tensor, mixture: Tensor, generator: torch.Generator
+        self,
+        network: Network,
+        clean: Tensor,
+        mixture: Tensor,
+        generator: torch.Generator,
+        error: Error = mean_square,
     ) -> Tensor:
-        """Mean squared error of the clean estimate, and of the regression heads."""
+        """Error of the clean estimate, and mean squared error of the regression heads."""
         times = draw_times(len(clean), generator, self.start_share)
         noise = torch.randn(clean.shape, generator=generator).to(clean.device)
         alpha, sigma, spread = _weights([bridge_level(t, self.spread) for t in times], clean)
         state = alpha * clean + sigma * mixture + spread * noise
         condition = network.condition(mixture)
         estimate = network(state, condition, sigma.flatten())
-        loss = (estimate.float() - clean).square().mean()
+        loss = error(estimate.float(), clean)
         return loss + self.regression_weight * regression_loss(network, condition, clean)
 
     def clean(self, network: Network, state: Tensor, condition: Condition, level: Level) -> Tensor:

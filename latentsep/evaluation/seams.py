@@ -57,7 +57,7 @@ def measure_seams(
     vocals = separator.separate(mixture, sample_rate_hz).vocals
     flux.add(vocals)
     for strides in SHIFTS_STRIDES:
-        moved = _moved(separator, mixture, strides * separator.plan.stride_frames)
+        moved = moved_vocals(separator, mixture, strides * separator.plan.stride_frames)
         flux.add(moved)
         shifted = moved[:, moved.shape[1] - vocals.shape[1] :]
         yield _change(f"grid shifted by {strides} strides", shifted, vocals)
@@ -80,8 +80,11 @@ class _MovedNoise(TrackNoise):
         return super().frames(draw, step, first_frame - self.delay_frames, frames)
 
 
-def _moved(separator: Separator, mixture: Waveform, frames: int) -> Waveform:
-    """Vocals of the mixture after silence of so many frames, that silence included."""
+def moved_vocals(separator: Separator, mixture: Waveform, frames: int) -> Waveform:
+    """Vocals of the mixture after silence of so many frames, that silence included.
+
+    The mixture is at the model's rate.
+    """
     codec = separator.model.latent_space.codec
     silence = np.zeros((len(mixture), frames * codec.hop_samples), np.float32)
     session = separator.session(separator.sample_rate_hz, len(mixture))

@@ -12,11 +12,12 @@ from latentsep.audio.extensions import AUDIO_EXTENSIONS
 from latentsep.audio.waveform import Waveform, with_length
 from latentsep.errors import ConfigError
 from latentsep.quality.reference import sdr_db
+from latentsep.training.config import HELD_OUT_SEEDS
 from latentsep.training.song_folder import MIXTURE, read_song, song_folders
 from latentsep.training.stems import GENERATORS
 
-HELD_OUT_SEED = 1_000_003
-"""Generated songs for scoring come from a seed that no training file uses."""
+HELD_OUT_SEED = HELD_OUT_SEEDS + 3
+"""Generated songs for scoring come from a seed that no training uses, nor its validation."""
 GENERATED_RATE_HZ = 44_100
 TEST_FOLDER = "test"
 """Of a data set with folders of training and test songs, as MUSDB-HQ is, only these are scored."""

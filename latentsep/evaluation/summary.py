@@ -71,6 +71,16 @@ def median_of(values: Sequence[float | None]) -> Median:
     return Median(statistics.median(defined), *interval, len(defined), undefined)
 
 
+def median_text(median: Median) -> str:
+    """``median [low, high] of songs``, as far as there is something to say."""
+    if median.median is None:
+        return "-"
+    known = median.low is not None and median.high is not None
+    interval = f" [{median.low:.2f}, {median.high:.2f}]" if known else ""
+    fewer = f" of {median.songs}" if median.undefined else ""
+    return f"{median.median:.2f}{interval}{fewer}"
+
+
 def median_interval(
     values: Sequence[float], rng: np.random.Generator
 ) -> tuple[float | None, float | None]:

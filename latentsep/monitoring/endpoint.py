@@ -1,13 +1,22 @@
 """The driver's metrics over HTTP, for Prometheus."""
 
+import logging
+import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
 from latentsep.monitoring.definitions import DRIVER_METRICS, Metric
 from latentsep.monitoring.values import MetricValues
+
+logger = logging.getLogger(__name__)
 
 
 class MetricsEndpoint:
@@ -28,13 +37,66 @@ class MetricsEndpoint:
     ) -> None:
         registry = CollectorRegistry()
         registry.register(_Collector(values, refresh))
-        self._server, self._thread = start_http_server(port, address, registry)
+        self._server = ScrapeServer(address, port)
+        self._server.set_app(make_wsgi_app(registry))
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, name="metrics", daemon=True
+        )
+        self._thread.start()
+
+    def wait_for_last_scrape(self, longest_s: float) -> None:
+        """Let whoever asked within this time ask once more, so that it learns how things ended."""
+        self._server.wait_for_one_more(longest_s)
 
     def close(self) -> None:
         """Stop listening, and end the thread."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class ScrapeServer(ThreadingMixIn, WSGIServer):
+    """Knows when it was last asked.
+
+    Raises:
+        OSError: it cannot listen at the address.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, address: str, port: int) -> None:
+        self._asked_s = float("-inf")
+        self._answered = threading.Condition()
+        found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        self.address_family, _, _, _, (host, *_) = found[0]
+        super().__init__((str(host), port), _Handler)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        """Answer one request to its end."""
+        asked_s = time.monotonic()
+        super().process_request_thread(request, client_address)
+        with self._answered:
+            self._asked_s = max(self._asked_s, asked_s)
+            self._answered.notify_all()
+
+    def wait_for_one_more(self, longest_s: float) -> None:
+        """Wait for a request from now on; in vain if there was none of late."""
+        now_s = time.monotonic()
+        with self._answered:
+            if now_s - self._asked_s <= longest_s:
+                self._answered.wait_for(lambda: self._asked_s >= now_s, longest_s)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        """Whoever asked went away before the answer: no matter for the job's output."""
+        logger.debug("event=scrape_broken client=%s", client_address, exc_info=True)
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = 30
+    """Seconds after which a connection that asks nothing is given up."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: a line for each scrape is none of a job's news."""
 
 
 class _Collector:

@@ -4,6 +4,8 @@ Only whole columns are looked at. A part of 10,000 rows is read, counted and let
 one, so the memory does not grow with the ledger.
 """
 
+from itertools import product
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -47,6 +49,9 @@ def add_ledger(values: MetricValues, store: Store) -> None:
     """
     add_results(values, _no_rows(RESULT_COLUMNS))
     add_rejects(values, _no_rows(REJECT_COLUMNS))
+    # A counter that appears with its first count shows no increase.
+    for labels in product(*(label.values for label in definitions.REJECTS.labels)):
+        values.count(definitions.REJECTS, 0, *labels)
     for results in read_results(store, RESULT_COLUMNS):
         add_results(values, results)
     for rejects in read_rejects(store, REJECT_COLUMNS):

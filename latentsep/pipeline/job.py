@@ -27,6 +27,7 @@ from latentsep.pipeline.engine import Engine, RayEngine
 from latentsep.pipeline.identity import identity_of
 from latentsep.pipeline.job_config import JobConfig
 from latentsep.pipeline.job_metrics import JobMetrics, served
+from latentsep.pipeline.job_report import leave_report
 from latentsep.pipeline.job_status import JobProgress
 from latentsep.pipeline.limits import limit_reached
 from latentsep.pipeline.rejects import reject_of
@@ -34,7 +35,7 @@ from latentsep.pipeline.rows import Outcome, manifest_rows, outcome_table
 from latentsep.pipeline.stop import StopRequest
 from latentsep.pipeline.stream import ticking
 from latentsep.pipeline.worker import WorkerSpec
-from latentsep.storage import RetryPolicy, Store, open_store, probe
+from latentsep.storage import RetryPolicy, Store, StoreSettings, open_store, probe
 from latentsep.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -114,9 +115,13 @@ def run_job(
         committer = Committer(ledger, config.ledger, progress, metrics)
         run = _Run(request, store, stop, committer, progress)
         # Until the handlers are there a signal ends the job at once: nothing has to be committed.
-        with served(metrics, store, config.metrics), stop.on_signals():
+        watched = served(metrics, store, config.metrics, is_leaving=lambda: stop.by_signal)
+        with watched, stop.on_signals():
             used = engine or RayEngine(request.address, config.workers)
             report = run.to_the_end(used, lease, on_progress)
+        # A signal ends this at once: the work is done. Under the lease nobody forgets a track.
+        if config.report and report.state in ("done", "stopped") and not _is_lost(lease):
+            leave_report(request.out_uri, _hasty(config.storage))
     # By now it was given back, or found to be another job's.
     if report.state == "done" and _is_lost(lease):
         raise LeaseHeldError(
@@ -177,15 +182,10 @@ class _Run:
             self._is_over = not self._stop.is_set
         finally:
             if self._stop.by_signal:
-                self._committer.use(self._hasty_store())
+                hasty = _hasty(self._config.storage)
+                self._committer.use(open_store(self._request.out_uri, hasty))
             # Rows that reached the driver are paid for, whatever ended the work.
             self._committer.commit()
-
-    def _hasty_store(self) -> Store:
-        """The output by requests that are soon given up: a stopped job has 20 s in all."""
-        settings = self._config.storage
-        s3 = settings.s3.model_copy(update={"retry": STOP_RETRY, "read_timeout_s": STOP_READ_S})
-        return open_store(self._request.out_uri, settings.model_copy(update={"s3": s3}))
 
     def _rounds(self, engine: Engine, pool: WorkerPool) -> None:
         todo = self._progress.plan.todo
@@ -231,6 +231,12 @@ class _Run:
             self._store.write(STATUS_KEY, self._progress.json(state, self._stop.reason))
         except StoreError as error:
             logger.warning("event=status_not_written reason=%s", error)
+
+
+def _hasty(settings: StoreSettings) -> StoreSettings:
+    """Requests are soon given up: a stopped job has 20 s in all, and nobody waits for a page."""
+    s3 = settings.s3.model_copy(update={"retry": STOP_RETRY, "read_timeout_s": STOP_READ_S})
+    return settings.model_copy(update={"s3": s3})
 
 
 def _check_output(store: Store) -> None:

@@ -97,6 +97,9 @@ class JobConfig(Frozen):
     rates: CostRates = CostRates()
     metrics: MetricsConfig = MetricsConfig()
     storage: StoreSettings = StoreSettings()
+    report: bool = Field(
+        True, description="write OUT/report.html at the end, unless a signal or an error ended it"
+    )
 
 
 def read_job_config(path: Path | None) -> JobConfig:

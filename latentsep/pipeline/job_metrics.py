@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,8 @@ from latentsep.version import __version__
 logger = logging.getLogger(__name__)
 RATE_SPAN_S = 600.0
 RUN_DIGITS = 12
+LAST_SCRAPE_S = 30.0
+"""Two intervals of cluster/monitoring/prometheus.yml."""
 
 
 class JobMetrics:
@@ -96,8 +98,13 @@ class JobMetrics:
 
 
 @contextmanager
-def served(metrics: JobMetrics, store: Store, config: MetricsConfig) -> Iterator[None]:
+def served(
+    metrics: JobMetrics, store: Store, config: MetricsConfig, is_leaving: Callable[[], bool]
+) -> Iterator[None]:
     """Count the ledger, then answer scrapes until the job ends; without a port do neither.
+
+    Whoever scraped of late gets the time for one more scrape, as the last commit, a lost lease or a
+    commit that failed come right before the end. Not so where ``is_leaving``.
 
     Raises:
         LedgerError: a part of the ledger is missing or damaged.
@@ -107,11 +114,15 @@ def served(metrics: JobMetrics, store: Store, config: MetricsConfig) -> Iterator
         return
     add_ledger(metrics.values, store)
     endpoint = _opened(metrics, config.address, config.port)
-    try:
+    if endpoint is None:
         yield
-    finally:
-        if endpoint is not None:
-            endpoint.close()
+        return
+    with closing(endpoint):
+        try:
+            yield
+        finally:
+            if not is_leaving():
+                endpoint.wait_for_last_scrape(LAST_SCRAPE_S)
 
 
 def _opened(metrics: JobMetrics, address: str, port: int) -> MetricsEndpoint | None:

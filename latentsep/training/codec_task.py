@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from latentsep.audio.waveform import Waveform
 from latentsep.codecs.level import local_power
 from latentsep.codecs.stft_ae import POWER_FLOOR, StftAeCodec
 from latentsep.training.config import CodecTrainConfig
@@ -32,12 +33,13 @@ class CodecTask:
         self.mixer = mixer
         self.module: nn.Module = codec
         self.statistics = {"bin_scale": codec.bin_scale}
+        self.separates = False
         self.identity = json.dumps(config.codec.model_dump(mode="json"))
 
     @torch.no_grad()
     def prepare(self, rng: np.random.Generator) -> None:
         """Set the spectra's scale, and start the linear paths at the principal components."""
-        waveforms = self._waveforms(self.config.scale_examples, rng)
+        waveforms = self._vocals_and_mixtures(*self.mixer.batch(self.config.scale_examples, rng))
         codec, bins = self.codec, len(self.codec.bin_scale)
         raw = codec.spectra(waveforms)[:, :bins]
         power = raw.square().mean(dim=(0, 2))
@@ -47,10 +49,14 @@ class CodecTask:
         codec.encoder.linear.weight.copy_(components[:, :, None])
         codec.decoder.linear.weight.copy_(components.T[:, :, None])
 
-    @torch.no_grad()
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, ...]:
         """Whitened spectra of vocals and mixtures."""
-        return (self.codec.spectra(self._waveforms(self.config.batch_items, rng)),)
+        return self.examples(*self.mixer.batch(self.config.batch_items, rng))
+
+    @torch.no_grad()
+    def examples(self, vocals: Waveform, accompaniment: Waveform) -> tuple[Tensor, ...]:
+        """Whitened spectra of vocals and mixtures."""
+        return (self.codec.spectra(self._vocals_and_mixtures(vocals, accompaniment)),)
 
     def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
         """Error over energy in decibels, mean over items and over whitened and plain spectra."""
@@ -65,8 +71,20 @@ class CodecTask:
         ]
         return torch.stack(losses).mean()
 
-    def _waveforms(self, items: int, rng: np.random.Generator) -> Tensor:
-        vocals, accompaniment = self.mixer.batch(items, rng)
+    @torch.no_grad()
+    def estimate(
+        self, vocals: Waveform, accompaniment: Waveform, generator: torch.Generator
+    ) -> Waveform:
+        """The vocals alone through encoder and decoder, without noise."""
+        del accompaniment, generator
+        latents = self.codec.encode(torch.from_numpy(vocals).to(self.codec.bin_scale.device))
+        estimate: Waveform = self.codec.decode(latents).cpu().numpy()
+        return estimate
+
+    def settle(self, rng: np.random.Generator) -> None:
+        """Nothing that a loss depends on; the bands are measured at the end."""
+
+    def _vocals_and_mixtures(self, vocals: Waveform, accompaniment: Waveform) -> Tensor:
         both = torch.from_numpy(np.concatenate([vocals, vocals + accompaniment]))
         return both.to(self.codec.bin_scale.device)
 

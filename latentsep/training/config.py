@@ -9,7 +9,22 @@ from latentsep.models.config import Frozen, ModelConfig, PartConfig
 Generator = Literal["plain", "rich"]
 
 
-class DataConfig(Frozen):
+HELD_OUT_SEEDS = 1_000_000
+"""Seeds from here on make songs that are validated or scored with; no training has them."""
+
+
+class GeneratedConfig(Frozen):
+    """How many songs a built-in generator makes."""
+
+    generated_songs: dict[Generator, NonNegativeInt] = Field(
+        default_factory=dict,
+        description="how many by which generator; rich has sampled instruments and speech, and "
+        "needs the extra synth",
+    )
+    generated_song_s: PositiveFloat = Field(40.0, description="length of each")
+
+
+class DataConfig(GeneratedConfig):
     """Where stems come from and how they are mixed. Paths are relative to the data folder."""
 
     sources: list[str] = Field(
@@ -23,12 +38,6 @@ class DataConfig(Frozen):
     impulse_responses: list[str] = Field(
         default_factory=list, description="globs for reverberation"
     )
-    generated_songs: dict[Generator, NonNegativeInt] = Field(
-        default_factory=dict,
-        description="how many by which generator; rich has sampled instruments and speech, and "
-        "needs the extra synth",
-    )
-    generated_song_s: PositiveFloat = Field(40.0, description="length of each")
     generated_share: float = Field(0.6, ge=0, le=1, description="of the stems drawn")
     loose_share: float = Field(0.1, ge=0, le=1, description="of the stems drawn")
     remix_share: float = Field(0.6, ge=0, le=1, description="vocals and accompaniment of two songs")
@@ -44,15 +53,30 @@ class DataConfig(Frozen):
     )
 
 
+class ValidationConfig(GeneratedConfig):
+    """Excerpts that are never trained on; the same ones every time."""
+
+    songs: list[str] = Field(
+        default_factory=list, description="song folders, as in data; none of what is trained on"
+    )
+    excerpts: PositiveInt = Field(24, description="at most, spread evenly over all songs")
+    excerpt_s: PositiveFloat = 6.0
+    every_s: PositiveFloat = Field(600.0, description="wall time of the schedule in between")
+
+
 class ScheduleConfig(Frozen):
     """How long and how fast; what is trained comes beside it."""
 
     data: DataConfig
+    validation: ValidationConfig | None = None
     duration_s: PositiveFloat = Field(
         description="wall time of the whole schedule, resumes included"
     )
     batch_items: PositiveInt = 8
     crop_frames: PositiveInt = Field(256, description="codec frames per example")
+    optimizer: Literal["adamw", "muon"] = Field(
+        "muon", description="muon: for the kernels of convolutions, with adamw for the rest"
+    )
     learning_rate: PositiveFloat = 1e-3
     warmup_steps: PositiveInt = 200
     weight_decay: NonNegativeFloat = 0.01
@@ -60,7 +84,7 @@ class ScheduleConfig(Frozen):
     bf16: bool = Field(True, description="autocast the network; faster where the CPU has AMX")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
     threads: PositiveInt | None = Field(None, description="CPU threads; free cores by default")
-    seed: NonNegativeInt = 0
+    seed: NonNegativeInt = Field(0, lt=HELD_OUT_SEEDS)
     checkpoint_every_s: PositiveFloat = 300.0
     scale_examples: PositiveInt = Field(256, description="crops that set the scale of channels")
     scale_exponent: float = Field(
@@ -72,6 +96,11 @@ class TrainConfig(ScheduleConfig):
     """One training of a model from nothing to a model folder."""
 
     model: ModelConfig
+    loss: Literal["square", "log_ratio"] = Field(
+        "square",
+        description="square: mean square of the scaled latents' error; log_ratio: logarithm of "
+        "each example's error over its mixture, as loud as heard; for bridge and regression",
+    )
     start_from: str | None = Field(
         None,
         description="a model folder or bundled name: its weights and scale are where the training "

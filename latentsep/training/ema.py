@@ -1,5 +1,8 @@
 """Exponential moving average of weights."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -27,6 +30,18 @@ class Ema:
         """Put the averaged values into a module of the same kind."""
         for parameter, value in zip(module.parameters(), self.values, strict=True):
             parameter.copy_(value)
+
+    @contextmanager
+    def in_place_of(self, module: nn.Module) -> Iterator[None]:
+        """A module of the same kind with the averaged values, until it gets back its own."""
+        own = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+        self.copy_to(module)
+        module.eval()
+        try:
+            yield
+        finally:
+            module.load_state_dict(own)
+            module.train()
 
     def state(self) -> list[Tensor]:
         """The averaged values, for a checkpoint."""

@@ -14,14 +14,19 @@ import torch
 from latentsep.errors import ConfigError
 from latentsep.training.ahead import BatchAhead
 from latentsep.training.config import ScheduleConfig
+from latentsep.training.curve import VALIDATION_LOSS, Curve, Line
+from latentsep.training.curve_picture import draw_curve
 from latentsep.training.ema import Ema
+from latentsep.training.optimizers import make_optimizers
 from latentsep.training.task import Task
+from latentsep.training.validation import VALIDATION_SEED, Excerpts, validate
 
 logger = logging.getLogger(__name__)
 
 LOG_EVERY_STEPS = 50
 CHECKPOINT_FILE = "checkpoint.pt"
 CURVE_FILE = "curve.jsonl"
+PICTURE_FILE = "curve.png"
 
 
 @dataclass
@@ -37,63 +42,86 @@ class Trainer:
     """Trains one task; ``run`` returns when the wall time of the schedule is used up.
 
     A run that is cut off goes on from its last checkpoint with the same random draws. Steps whose
-    loss or gradient is not finite are skipped and counted.
+    loss or gradient is not finite are skipped and counted. Validating takes no time of the schedule
+    and changes nothing of what is trained.
     """
 
-    def __init__(self, config: ScheduleConfig, task: Task, folder: Path) -> None:
+    def __init__(
+        self, config: ScheduleConfig, task: Task, folder: Path, excerpts: Excerpts | None = None
+    ) -> None:
         self.config = config
         self.task = task
         self.folder = folder
+        self.excerpts = excerpts
+        self.curve = Curve(folder / CURVE_FILE)
         self.progress = Progress()
         self.rng = np.random.default_rng(config.seed)
         self.generator = torch.Generator().manual_seed(config.seed)
-        self.optimizer = torch.optim.AdamW(
-            task.module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        self.optimizers = make_optimizers(task.module, config)
         self.ema = Ema(task.module, config.ema_decay)
         self._ahead: BatchAhead | None = None
 
     def run(self) -> None:
         """Train until the schedule ends; start anew, or with a checkpoint."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if (self.folder / CHECKPOINT_FILE).exists():
-            self.restore()
-        else:
-            self.task.prepare(self.rng)
-        self.task.module.train()
+        self._begin()
+        self.validate()
         saved_at_s = self.progress.elapsed_s
         losses: list[float] = []
         while self.progress.elapsed_s < self.config.duration_s:
+            before_s = self.progress.elapsed_s
             began = time.perf_counter()
             losses.append(self.step())
             self.progress.elapsed_s += time.perf_counter() - began
             if self.progress.step % LOG_EVERY_STEPS == 0:
                 self._log(losses)
                 losses = []
+            if self._is_time_to_validate(before_s):
+                self.validate()
             if self.progress.elapsed_s - saved_at_s > self.config.checkpoint_every_s:
-                self.save()
+                self._keep()
                 saved_at_s = self.progress.elapsed_s
-        self.save()
+        self.validate()
+        self._keep()
         self.close()
 
     def step(self) -> float:
         """One optimiser step; returns its loss."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self._learning_rate()
         self._ahead = self._ahead or BatchAhead(self.task, self.rng)
         batch = self._ahead.take()
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self.config.bf16):
             loss = self.task.loss(batch, self.generator)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.task.module.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.task.module.parameters(), 1.0)
         if torch.isfinite(loss) and torch.isfinite(norm):
-            self.optimizer.step()
+            for optimizer in self.optimizers:
+                optimizer.step()
             self.ema.update(self.task.module, self.progress.step)
         else:
             self.progress.skipped_steps += 1
         self.progress.step += 1
         return float(loss.detach())
+
+    def validate(self) -> None:
+        """Look at the excerpts with the averaged weights, unless that was done at this step."""
+        if self.excerpts is None or self.curve.has_validation(self.progress.step):
+            return
+        began = time.perf_counter()
+        with self.ema.in_place_of(self.task.module):
+            self.task.settle(np.random.default_rng(VALIDATION_SEED))
+            scores = validate(self.task, self.excerpts, self.config.batch_items, self.config.bf16)
+        name = "si_sdr_improvement" if self.task.separates else "si_sdr"
+        self._tell(
+            {
+                VALIDATION_LOSS: round(scores.loss, 5),
+                f"{name}_mean_db": round(float(np.mean(scores.si_sdr_db)), 3),
+                f"{name}_median_db": round(float(np.median(scores.si_sdr_db)), 3),
+                "validation_s": round(time.perf_counter() - began, 1),
+            }
+        )
 
     def save(self) -> None:
         """Write the checkpoint under a temporary name, then put it in place."""
@@ -102,7 +130,7 @@ class Trainer:
             "statistics": self.task.statistics,
             "module": self.task.module.state_dict(),
             "ema": self.ema.state(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "generator": self.generator.get_state(),
             "rng": self._ahead.state if self._ahead else json.dumps(self.rng.bit_generator.state),
             "identity": self.task.identity,
@@ -132,9 +160,11 @@ class Trainer:
             tensor.copy_(state["statistics"][name])
         self.task.module.load_state_dict(state["module"])
         self.ema.restore(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         self.generator.set_state(state["generator"].cpu())
         self.rng.bit_generator.state = json.loads(state["rng"])
+        self.curve.cut(self.progress.step)
         logger.info("resumed step=%d elapsed_s=%.0f", self.progress.step, self.progress.elapsed_s)
 
     def close(self) -> None:
@@ -162,14 +192,40 @@ class Trainer:
             * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
         )
 
+    def _begin(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if (self.folder / CHECKPOINT_FILE).exists():
+            self.restore()
+        else:
+            self.curve.cut(-1)  # of a run that did not get as far as a checkpoint
+            self.task.prepare(self.rng)
+        self.task.module.train()
+
+    def _keep(self) -> None:
+        self.save()
+        draw_curve(self.curve, self.folder / PICTURE_FILE)
+
+    def _is_time_to_validate(self, before_s: float) -> bool:
+        """Whether the last step went beyond a multiple of the interval."""
+        if self.config.validation is None:
+            return False
+        every_s = self.config.validation.every_s
+        return self.progress.elapsed_s // every_s > before_s // every_s
+
     def _log(self, losses: list[float]) -> None:
-        line = {
+        self._tell(
+            {
+                "loss": round(float(np.mean(losses)), 5),
+                "learning_rate": self._learning_rate(),
+                "skipped_steps": self.progress.skipped_steps,
+            }
+        )
+
+    def _tell(self, values: Line) -> None:
+        line: Line = {
             "step": self.progress.step,
             "elapsed_s": round(self.progress.elapsed_s, 1),
-            "loss": round(float(np.mean(losses)), 5),
-            "learning_rate": self._learning_rate(),
-            "skipped_steps": self.progress.skipped_steps,
+            **values,
         }
-        with (self.folder / CURVE_FILE).open("a", encoding="utf-8") as curve:
-            curve.write(json.dumps(line) + "\n")
+        self.curve.append(line)
         logger.info(" ".join(f"{key}={value}" for key, value in line.items()))

@@ -6,12 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from latentsep.audio.waveform import Waveform
 from latentsep.training.config import ScheduleConfig
 from latentsep.training.mask_unet import MAGNITUDE_FLOOR, MaskUNet, MaskUNetConfig
 from latentsep.training.mixing import Mixer
 
 GAIN_DEVIATION_DB = 4.0
 """Examples differ in level from their songs, and songs from each other."""
+SETTLING_BATCHES = 16
 
 
 class MaskUNetTrainConfig(ScheduleConfig):
@@ -29,6 +31,7 @@ class MaskUNetTask:
         self.mixer = mixer
         self.module: nn.Module = network
         self.statistics: dict[str, Tensor] = {}
+        self.separates = True
         self.identity = json.dumps(config.mask_unet.model_dump(mode="json"))
 
     def prepare(self, rng: np.random.Generator) -> None:
@@ -36,14 +39,20 @@ class MaskUNetTask:
 
     @torch.no_grad()
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, ...]:
-        """Magnitudes of mixtures and vocals, ``[item, 2, bin, frame]``."""
-        vocals, accompaniment = self.mixer.batch(self.config.batch_items, rng)
+        """Magnitudes of mixtures and vocals, ``[item, 2, bin, frame]``, at random levels."""
+        mixture, voice = self.examples(*self.mixer.batch(self.config.batch_items, rng))
+        gains = 10 ** (rng.normal(0, GAIN_DEVIATION_DB, (len(mixture), 1, 1, 1)) / 20)
+        gain = torch.from_numpy(gains).float().to(mixture.device)
+        return mixture * gain, voice * gain
+
+    @torch.no_grad()
+    def examples(self, vocals: Waveform, accompaniment: Waveform) -> tuple[Tensor, ...]:
+        """Magnitudes of mixtures, with a mean of 1, and of vocals, ``[item, 2, bin, frame]``."""
         device = self.network.head.weight.device
         mixture_and_vocals = np.stack([vocals + accompaniment, vocals])
         magnitudes = self.network.spectra(torch.from_numpy(mixture_and_vocals).to(device)).abs()
-        gains = 10 ** (rng.normal(0, GAIN_DEVIATION_DB, (len(vocals), 1, 1, 1)) / 20)
         level = magnitudes[0].mean(dim=(1, 2, 3), keepdim=True).clamp(min=MAGNITUDE_FLOOR)
-        mixture, voice = magnitudes * (torch.from_numpy(gains).float().to(device) / level)
+        mixture, voice = magnitudes / level
         return mixture, voice
 
     def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
@@ -52,7 +61,17 @@ class MaskUNetTask:
         mixture, vocals = batch
         return nn.functional.l1_loss(self.network(mixture) * mixture, vocals)
 
+    def estimate(
+        self, vocals: Waveform, accompaniment: Waveform, generator: torch.Generator
+    ) -> Waveform:
+        """The masked mixtures."""
+        del generator
+        rate_hz = self.config.mask_unet.sample_rate_hz
+        mixtures = vocals + accompaniment
+        return np.stack([self.network.separate(mixture, rate_hz) for mixture in mixtures])
+
     @torch.no_grad()
-    def refresh_statistics(self, rng: np.random.Generator, batches: int = 16) -> None:
-        """Measure anew what normalisation keeps of the activations: of the averaged weights."""
-        torch.optim.swa_utils.update_bn((self.batch(rng)[0] for _ in range(batches)), self.network)
+    def settle(self, rng: np.random.Generator) -> None:
+        """Measure what normalisation keeps of the activations."""
+        batches = (self.batch(rng)[0] for _ in range(SETTLING_BATCHES))
+        torch.optim.swa_utils.update_bn(batches, self.network)

@@ -17,7 +17,15 @@ from latentsep.training.augment import (
     vary,
 )
 from latentsep.training.config import DataConfig
-from latentsep.training.stems import Pcm, TrainingSong, crop, generated_songs, load_loose, load_song
+from latentsep.training.stems import (
+    Pcm,
+    TrainingSong,
+    crop,
+    crop_at,
+    generated_songs,
+    load_loose,
+    load_song,
+)
 
 SILENCE_RMS = 1e-3
 """A crop below -60 dBFS counts as silent."""
@@ -173,8 +181,8 @@ class Mixer:
             spare = max(vocals.shape[1], accompaniment.shape[1]) - self.crop_samples
             start = int(rng.integers(min(0, spare), max(0, spare) + 1))
             pair = (
-                crop(vocals, self.crop_samples, rng, start),
-                crop(accompaniment, self.crop_samples, rng, start),
+                crop_at(vocals, self.crop_samples, start),
+                crop_at(accompaniment, self.crop_samples, start),
             )
             if _rms(pair[0]) > SILENCE_RMS:
                 break

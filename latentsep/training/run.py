@@ -2,6 +2,8 @@
 
 import logging
 import os
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -23,11 +25,13 @@ from latentsep.separation.separator import pick_device
 from latentsep.training.card import baseline_card, codec_card, model_card
 from latentsep.training.codec_task import CodecTask
 from latentsep.training.config import CodecTrainConfig, ScheduleConfig, TrainConfig
-from latentsep.training.loop import Trainer
+from latentsep.training.frame_grid import FrameGrid
+from latentsep.training.loop import PICTURE_FILE, Trainer
 from latentsep.training.mask_unet import MaskUNet, save_mask_unet
 from latentsep.training.mask_unet_task import MaskUNetTask, MaskUNetTrainConfig
-from latentsep.training.mixing import Mixer, PoolPlaces, StemPool, load_pool
+from latentsep.training.mixing import Mixer, PoolPlaces, load_pool
 from latentsep.training.separation_task import SeparationTask
+from latentsep.training.validation import Excerpts, check_held_out, load_excerpts
 
 logger = logging.getLogger(__name__)
 
@@ -85,14 +89,15 @@ def _train_model(
         _fill_codec(model, config)
     else:
         _fill_from(model, config.start_from)
-    _check_crop(config, codec, model.network.stride_frames)
     model = model.to(pick_device(config.device))
-    pool = _pool(config, codec.sample_rate_hz, data_folder, run_folder)
-    mixer = Mixer(pool, config.data, _crop_samples(config, codec), codec.sample_rate_hz)
-    trainer = Trainer(config, SeparationTask(config, model, mixer), run_folder)
+    heard = _listen(config, _grid(codec, model.network.stride_frames), data_folder, run_folder)
+    task = SeparationTask(config, model, heard.mixer)
+    trainer = Trainer(config, task, run_folder, heard.excerpts)
     trainer.run()
     trainer.use_average()
-    save_model(model_folder, model, model_card(config, trainer.progress, pool))
+    picture = _copy_picture(run_folder, model_folder)
+    card = model_card(config, trainer.progress, heard.mixer.pool, picture=picture)
+    save_model(model_folder, model, card)
 
 
 def _fill_codec(model: Model, config: TrainConfig) -> None:
@@ -128,60 +133,76 @@ def _train_codec(
     codec = build_codec(config.codec)
     if not isinstance(codec, StftAeCodec):
         raise ConfigError(f"only the codec 'stft_ae' can be trained, got {config.codec.name!r}")
-    _check_crop(config, codec, 1)
     codec = codec.to(pick_device(config.device))
-    pool = _pool(config, codec.sample_rate_hz, data_folder, run_folder)
-    mixer = Mixer(pool, config.data, _crop_samples(config, codec), codec.sample_rate_hz)
-    trainer = Trainer(config, CodecTask(config, codec, mixer), run_folder)
+    heard = _listen(config, _grid(codec, 1), data_folder, run_folder)
+    task = CodecTask(config, codec, heard.mixer)
+    trainer = Trainer(config, task, run_folder, heard.excerpts)
     trainer.run()
     trainer.use_average()
     codec.measure_bands()
-    save_codec(codec_folder, config.codec, codec, codec_card(config, trainer.progress, pool))
+    picture = _copy_picture(run_folder, codec_folder)
+    card = codec_card(config, trainer.progress, heard.mixer.pool, picture=picture)
+    save_codec(codec_folder, config.codec, codec, card)
 
 
 def _train_mask_unet(
     config: MaskUNetTrainConfig, data_folder: Path, run_folder: Path, baseline_folder: Path
 ) -> None:
-    network = MaskUNet(config.mask_unet)
-    if config.crop_frames % network.stride:
-        raise ConfigError(
-            f"crop_frames must be a multiple of {network.stride}, the network's stride, "
-            f"got {config.crop_frames}"
-        )
-    network = network.to(pick_device(config.device))
-    pool = _pool(config, config.mask_unet.sample_rate_hz, data_folder, run_folder)
+    shape = config.mask_unet
+    network = MaskUNet(shape).to(pick_device(config.device))
     # Spectra have a frame for each hop and one more.
-    crop_samples = (config.crop_frames - 1) * config.mask_unet.hop_samples
-    mixer = Mixer(pool, config.data, crop_samples, config.mask_unet.sample_rate_hz)
-    task = MaskUNetTask(config, network, mixer)
-    trainer = Trainer(config, task, run_folder)
+    grid = FrameGrid(shape.sample_rate_hz, shape.hop_samples, network.stride, extra_frames=1)
+    heard = _listen(config, grid, data_folder, run_folder)
+    task = MaskUNetTask(config, network, heard.mixer)
+    trainer = Trainer(config, task, run_folder, heard.excerpts)
     trainer.run()
     trainer.use_average()
-    task.refresh_statistics(trainer.rng)
-    save_mask_unet(baseline_folder, network, baseline_card(config, trainer.progress, pool))
+    task.settle(trainer.rng)
+    picture = _copy_picture(run_folder, baseline_folder)
+    card = baseline_card(config, trainer.progress, heard.mixer.pool, picture=picture)
+    save_mask_unet(baseline_folder, network, card)
 
 
-def _pool(
-    config: ScheduleConfig, sample_rate_hz: int, data_folder: Path, run_folder: Path
-) -> StemPool:
-    places = PoolPlaces(
-        data_folder, run_folder / "songs", sample_rate_hz, config.seed, len(os.sched_getaffinity(0))
-    )
+@dataclass(frozen=True)
+class _Heard:
+    """What a training hears, and what it is looked at with."""
+
+    mixer: Mixer
+    excerpts: Excerpts | None
+
+
+def _listen(config: ScheduleConfig, grid: FrameGrid, data_folder: Path, run_folder: Path) -> _Heard:
+    """Read and make all songs; what cannot be is refused first.
+
+    Raises:
+        ConfigError: an example's length does not fit, a song is trained on and validated with, or a
+            song cannot be found.
+        AudioDecodeError: a stem cannot be read.
+    """
+    crop_samples = grid.crop_samples(config.crop_frames)
+    rate_hz, validation = grid.sample_rate_hz, config.validation
+    workers = len(os.sched_getaffinity(0))
+    places = PoolPlaces(data_folder, run_folder / "songs", rate_hz, config.seed, workers)
+    excerpts = None
+    if validation is not None:
+        check_held_out(config.data, validation, data_folder)
+        excerpts = load_excerpts(validation, places, grid.samples_of(validation.excerpt_s))
+        logger.info("validation excerpts=%d", len(excerpts))
     pool = load_pool(config.data, places)
     logger.info("pool %s", pool.describe())
-    return pool
+    return _Heard(Mixer(pool, config.data, crop_samples, rate_hz), excerpts)
 
 
-def _crop_samples(config: ScheduleConfig, codec: Codec) -> int:
-    return (config.crop_frames - codec.extra_frames) * codec.hop_samples
+def _grid(codec: Codec, stride_frames: int) -> FrameGrid:
+    return FrameGrid(codec.sample_rate_hz, codec.hop_samples, stride_frames, codec.extra_frames)
 
 
-def _check_crop(config: ScheduleConfig, codec: Codec, stride: int) -> None:
-    if config.crop_frames % stride or config.crop_frames <= codec.extra_frames:
-        raise ConfigError(
-            f"crop_frames must be a multiple of {stride}, the network's stride, above "
-            f"{codec.extra_frames}, got {config.crop_frames}"
-        )
+def _copy_picture(run_folder: Path, out_folder: Path) -> bool:
+    """Put the picture of the curve where the card goes; whether there is one."""
+    picture = run_folder / PICTURE_FILE
+    if picture.exists():
+        shutil.copyfile(picture, out_folder / PICTURE_FILE)
+    return picture.exists()
 
 
 def _kind(settings: object) -> type[AnyTrainConfig]:

@@ -6,9 +6,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from latentsep.audio.waveform import Waveform
+from latentsep.diffusion.objectives import BridgeObjective, Error, mean_square
+from latentsep.errors import ConfigError
 from latentsep.models.model import Model
 from latentsep.training.config import TrainConfig
 from latentsep.training.mixing import Mixer
+
+LEAST_RATIO = 1e-3
+"""An error 30 dB below the mixture is as good as none: silent vocals must not rule the loss."""
+SILENCE_POWER = 1e-12
 
 
 class SeparationTask:
@@ -21,6 +28,8 @@ class SeparationTask:
         self.module: nn.Module = model.network
         space = model.latent_space
         self.statistics = {"scale": space.scale, "shift": space.shift}
+        self.separates = True
+        _check_loss(config, model)
         self.identity = json.dumps(config.model.model_dump(mode="json"))
 
     def prepare(self, rng: np.random.Generator) -> None:
@@ -29,25 +38,62 @@ class SeparationTask:
             set_latent_scale(self.model, self.mixer, self.config, rng)
 
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, ...]:
-        """Levelled latents of vocals and mixtures."""
-        vocals, accompaniment = self.mixer.batch(self.config.batch_items, rng)
-        return levelled_pair(self.model, _tensor(vocals), _tensor(accompaniment))
+        """Levelled latents of vocals and mixtures, and the level."""
+        return self.examples(*self.mixer.batch(self.config.batch_items, rng))
+
+    def examples(self, vocals: Waveform, accompaniment: Waveform) -> tuple[Tensor, ...]:
+        """Levelled latents of vocals and mixtures, and the level."""
+        return levelled(self.model, _tensor(vocals), _tensor(accompaniment))
 
     def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
         """What the objective says of them."""
-        clean, mixture = batch
-        return self.model.objective.loss(self.model.network, clean, mixture, generator)
+        clean, mixture, level = batch
+        network, objective = self.model.network, self.model.objective
+        if isinstance(objective, BridgeObjective):
+            error = mean_square if self.config.loss == "square" else self._log_ratio(mixture, level)
+            return objective.loss(network, clean, mixture, generator, error)
+        return objective.loss(network, clean, mixture, generator)
+
+    def _log_ratio(self, mixture: Tensor, level: Tensor) -> Error:
+        """The error of each example by its mixture, of latents as loud as they are heard."""
+        heard = level / self.model.latent_space.scale
+        mixture_power = (mixture * heard).square().mean((1, 2)) + SILENCE_POWER
+
+        def error(estimate: Tensor, truth: Tensor) -> Tensor:
+            power = ((estimate - truth) * heard).square().mean((1, 2))
+            return (power / mixture_power + LEAST_RATIO).log().mean()
+
+        return error
+
+    @torch.no_grad()
+    def estimate(
+        self, vocals: Waveform, accompaniment: Waveform, generator: torch.Generator
+    ) -> Waveform:
+        """The clean estimate of a single step, decoded."""
+        model, space = self.model, self.model.latent_space
+        mixture = space.encode(_tensor(vocals + accompaniment).to(space.scale.device))
+        level = space.level(mixture)
+        levelled = mixture / level
+        noise = torch.randn(levelled.shape, generator=generator).to(levelled.device)
+        start = model.objective.start(levelled, lambda: noise)
+        first = model.objective.schedule(1)[0]
+        clean = model.denoise(start, model.condition(levelled), first)
+        estimate: Waveform = space.decode(clean * level).cpu().numpy()
+        return estimate
+
+    def settle(self, rng: np.random.Generator) -> None:
+        """Nothing depends on the weights."""
 
 
 @torch.no_grad()
-def levelled_pair(model: Model, vocals: Tensor, accompaniment: Tensor) -> tuple[Tensor, Tensor]:
-    """Stems ``[item, channel, sample]`` -> latents of vocals and mixture, both levelled."""
+def levelled(model: Model, vocals: Tensor, accompaniment: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Stems ``[item, channel, sample]`` -> latents of vocals and mixture, levelled; the level."""
     space = model.latent_space
     device = space.scale.device
     clean = space.encode(vocals.to(device))
     mixture = space.encode((vocals + accompaniment).to(device))
     level = space.level(mixture)
-    return clean / level, mixture / level
+    return clean / level, mixture / level, level
 
 
 @torch.no_grad()
@@ -72,5 +118,13 @@ def set_latent_scale(
     space.scale.copy_(scale[:, None])
 
 
-def _tensor(waveform: np.ndarray) -> Tensor:
+def _check_loss(config: TrainConfig, model: Model) -> None:
+    if config.loss != "square" and not isinstance(model.objective, BridgeObjective):
+        raise ConfigError(
+            f"loss {config.loss!r} is for the objectives bridge and regression, got "
+            f"{config.model.objective.name!r}, whose error is that of v; set loss: square"
+        )
+
+
+def _tensor(waveform: Waveform) -> Tensor:
     return torch.from_numpy(waveform)

@@ -13,7 +13,7 @@ from latentsep.audio.resample import resample
 from latentsep.audio.waveform import Waveform
 from latentsep.errors import ConfigError
 from latentsep.training import rich_songs, songs
-from latentsep.training.config import DataConfig
+from latentsep.training.config import GeneratedConfig
 from latentsep.training.song_folder import read_song
 
 Pcm = npt.NDArray[np.int16]
@@ -23,7 +23,7 @@ GENERATORS: dict[str, Callable[[np.random.Generator, float, int], songs.Song]] =
     "plain": songs.generate_song,
     "rich": rich_songs.generate_song,
 }
-"""By the name in ``DataConfig.generator``."""
+"""By the name in ``GeneratedConfig.generated_songs``."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def load_loose(pattern: str, folder: Path, sample_rate_hz: int, decoder: Decoder
 
 
 def generated_songs(
-    config: DataConfig, sample_rate_hz: int, folder: Path, seed: int, workers: int
+    config: GeneratedConfig, sample_rate_hz: int, folder: Path, seed: int, workers: int
 ) -> list[TrainingSong]:
     """Generated songs, kept in ``folder`` as int16 so that a resume finds the same ones.
 
@@ -89,15 +89,15 @@ def generated_songs(
     return [_open_generated(job.file) for job in jobs]
 
 
-def crop(stem: Pcm, samples: int, rng: np.random.Generator, start: int | None = None) -> Waveform:
-    """A piece ``[2, samples]`` from ``start``, or from anywhere.
+def crop(stem: Pcm, samples: int, rng: np.random.Generator) -> Waveform:
+    """A piece ``[2, samples]`` from anywhere; a shorter stem lies anywhere in it, whole."""
+    spare = stem.shape[1] - samples
+    return crop_at(stem, samples, int(rng.integers(min(0, spare), max(0, spare) + 1)))
 
-    What lies outside the stem is silence; a shorter stem lies anywhere in it, whole.
-    """
+
+def crop_at(stem: Pcm, samples: int, start: int) -> Waveform:
+    """A piece ``[2, samples]`` from ``start`` on; what lies outside the stem is silence."""
     length = stem.shape[1]
-    if start is None:
-        spare = length - samples
-        start = int(rng.integers(min(0, spare), max(0, spare) + 1))
     piece = np.zeros((2, samples), np.float32)
     first, last = min(max(start, 0), length), min(start + samples, length)
     piece[:, first - start : last - start] = _to_float(stem[:, first:last])

@@ -35,3 +35,21 @@ def test_the_job_is_measured_against_the_bare_separator_and_separate_stages(
     assert 0 < report["device_busy_share"] <= 1
     assert report["load_cpu"] > 0
     assert report["store_cpu"] > 0
+
+
+def test_what_metrics_take_of_a_job_is_measured_and_is_below_one_percent(
+    write_song, tmp_path, model_8khz
+):
+    for number in range(3):
+        write_song(f"songs/{number}.wav", 5.0, rate_hz=8_000, seed=number)
+    code, told, errors = run(
+        "benchmark", "metrics", tmp_path / "songs", "-n", model_8khz, "--threads", "1",
+        "--output", "json", timeout_s=220,
+    )  # fmt: skip
+    assert (code, errors) == (0, "")
+    report = json.loads(told)
+    assert report["tracks"] == 3
+    # Five calls a batch and the set-up of each; the driver's start, a scrape or commit.
+    assert report["workers calls"] >= 5
+    assert report["driver calls"] >= 3
+    assert 0 < report["share"] < 0.01

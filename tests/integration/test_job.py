@@ -78,6 +78,11 @@ def test_a_catalogue_ends_with_its_ids_in_results_and_rejects(tmp_path, job):
     code, told, errors = run("verify", tmp_path / "out")
     assert (code, errors) == (0, ""), told
 
+    page = tmp_path / "out" / "report.html"
+    assert page.read_text().count("data:audio/ogg") == 15
+    assert run("forget", tmp_path / "out", "--ids", "track-000", "--yes")[0] == 0
+    assert not page.exists()
+
 
 def test_results_are_read_by_duckdb_and_pandas_as_they_are(tmp_path, job):
     manifest = write_manifest(

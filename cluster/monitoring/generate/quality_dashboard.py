@@ -85,7 +85,7 @@ REJECTS = (
     bars(
         "Reasons", "All of the ledger, the most frequent first. `latentsep failed OUT` has "
         "examples, docs/operations.md says what they mean.", "short",
-        Query("topk(15, sum by (reason) (latentsep_rejects_total{CLUSTER}))", "{{reason}}"),
+        Query("topk(15, sum by (reason) (latentsep_rejects_total{CLUSTER}) > 0)", "{{reason}}"),
         width=12,
     ),
     graph(

@@ -12,8 +12,8 @@ AT_A_GLANCE = (
         Query("latentsep:progress:ratio{CLUSTER}"), limits=(0, 1),
     ),
     stat(
-        "Time left", "At the job's rate of its last 10 minutes. Long tracks go first, so it is "
-        "rather too high.", "s", Query("latentsep_eta_seconds{CLUSTER}"),
+        "Time left", "At the job's rate so far. Long tracks go first, so it is rather too high.",
+        "s", Query("latentsep_eta_seconds{CLUSTER}"),
     ),
     stat(
         "Speed", "Seconds of audio per second, all workers together, over the last 10 minutes.",
@@ -48,9 +48,9 @@ PROGRESS = (
         limits=(0, None),
     ),
     graph(
-        "Time left", "By the job itself, over its last 10 minutes, and by the last hour. With a "
-        "deadline, what is left until it.", "s",
-        Query("latentsep_eta_seconds{CLUSTER}", "by 10 minutes"),
+        "Time left", "By the whole of this job, and by the last hour. With a deadline, what is "
+        "left until it.", "s",
+        Query("latentsep_eta_seconds{CLUSTER}", "by this job"),
         Query("latentsep:eta_seconds:1h{CLUSTER}", "by an hour"),
         Query("latentsep_deadline_timestamp_seconds{CLUSTER} - time()", "until --max-hours"),
         limits=(0, None),
@@ -84,7 +84,7 @@ TROUBLE = (
         "Rejects by reason", "All of the ledger, the most frequent first. `latentsep failed OUT` "
         "has examples.", "short",
         Query(
-            "topk(10, sum by (stage, reason) (latentsep_rejects_total{CLUSTER}))",
+            "topk(10, sum by (stage, reason) (latentsep_rejects_total{CLUSTER}) > 0)",
             "{{stage}}: {{reason}}",
         ),
     ),

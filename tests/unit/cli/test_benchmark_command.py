@@ -78,3 +78,54 @@ def test_seams_of_silence_are_none(run, model_folder, tmp_path):
 def test_a_song_that_is_not_there_is_one_line(run, model_folder):
     code, told, errors = run("benchmark", "seams", "gone.wav", "-n", model_folder)
     assert (code, told, errors) == (1, "", "Error: gone.wav: no such file\n")
+
+
+@pytest.fixture
+def true_songs(tmp_path):
+    """Two songs of ten seconds with true stems; the voice rests for the first five."""
+    for name in ("one", "two"):
+        folder = tmp_path / "songs" / name
+        folder.mkdir(parents=True)
+        for seed, stem in enumerate(("vocals", "band")):
+            noise = noise_waveform(seed, 10 * 8_000)
+            if stem == "vocals":
+                noise[:, : 5 * 8_000] = 0
+            soundfile.write(folder / f"{stem}.wav", noise.T, 8_000)
+    return tmp_path / "songs"
+
+
+def test_songs_are_checked_one_a_line(run, model_folder, true_songs):
+    code, told, errors = run("benchmark", "songs", true_songs, "-n", model_folder)
+    assert (code, errors) == (0, "")
+    head, one, two = told.splitlines()[-3:]
+    assert head.split() == ["seconds", "finite", "borders", "flux", "elsewhere", "in", "silence"]
+    assert one.split()[:3] == ["one", "10", "yes"]
+    assert two.endswith(" dB")
+
+
+def test_songs_are_checked_as_json_and_in_part(run, model_folder, true_songs):
+    code, told, errors = run(
+        *("benchmark", "songs", true_songs, "-n", model_folder),
+        *("--excerpt", "2", "--output", "json"),
+    )
+    assert (code, errors) == (0, "")
+    checks = strict_json(told)
+    assert [check["song"] for check in checks] == ["one", "two"]
+    assert all(check["passed"] and check["duration_s"] == 2 for check in checks)
+    assert set(checks[0]) == {
+        "song", "duration_s", "finite", "borders", "flux_percent", "elsewhere_percent",
+        "in_silence_db", "passed",
+    }  # fmt: skip
+
+
+def test_a_song_with_something_wrong_ends_with_one(run, model_folder, true_songs, monkeypatch):
+    monkeypatch.setattr("latentsep.evaluation.song_check.excess_percent", lambda *flux: 3.0)
+    code, told, _ = run("benchmark", "songs", true_songs, "-n", model_folder)
+    assert code == 1
+    assert told.count("WRONG") == 2
+
+
+def test_a_folder_without_songs_is_refused(run, model_folder, tmp_path):
+    code, told, errors = run("benchmark", "songs", tmp_path, "-n", model_folder)
+    assert (code, told) == (2, "")
+    assert "no song found" in errors

@@ -1,8 +1,9 @@
 import json
 
 import pytest
+import soundfile
 import yaml
-from tiny_models import CONFIG, tiny_model
+from tiny_models import CONFIG, noise_waveform, tiny_model
 
 from latentsep.models import folder as model_folders
 from latentsep.models.folder import save_model
@@ -68,3 +69,30 @@ def test_a_model_that_is_nowhere_has_no_parts(run, bundle):
     code, told, errors = run("models", "--parts", "nosuch")
     assert (code, told) == (2, "")
     assert "unknown model 'nosuch'" in errors
+
+
+def test_a_card_is_completed_from_what_evaluate_prints(run, tmp_path):
+    folder = tmp_path / "mine"
+    save_model(folder, tiny_model(), "# tiny\n\n## Quality\n\nNot measured yet.\n")
+    for seed, stem in enumerate(("vocals", "drums")):
+        (tmp_path / "song").mkdir(exist_ok=True)
+        soundfile.write(tmp_path / f"song/{stem}.wav", noise_waveform(seed, 16_000).T, 8_000)
+    variants = ("--variant", "steps=1", "--variant", "steps=4")
+    code, told, _ = run("evaluate", tmp_path / "song", "-n", folder, *variants, "--output", "json")
+    assert code == 0
+    (tmp_path / "scores.json").write_text(told)
+    code, told, errors = run(
+        *("models", "card", folder, "--scores", tmp_path / "scores.json", "--note", "A laptop.")
+    )
+    assert (code, told, errors) == (0, f"{folder / 'MODEL_CARD.md'}\n", "")
+    card = (folder / "MODEL_CARD.md").read_text("utf-8")
+    assert "| mine steps=4 |" in card
+    assert "| 4 | mine steps=4 |" in card
+    assert card.endswith("A laptop.\n")
+    assert "Not measured" not in card
+
+
+def test_a_card_needs_scores(run, tmp_path):
+    code, _, errors = run("models", "card", tmp_path)
+    assert code == 2
+    assert "--scores" in errors

@@ -1,5 +1,6 @@
 import socket
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -91,3 +92,71 @@ def test_closing_frees_the_port_and_leaves_no_thread():
     again = MetricsEndpoint(MetricValues(), lambda: None, "127.0.0.1", port)
     again.close()
     assert threading.active_count() == before
+
+
+FOREVER_S = 600.0
+
+
+def closed_in_background(endpoint, longest_s=FOREVER_S):
+    def close():
+        endpoint.wait_for_last_scrape(longest_s)
+        endpoint.close()
+
+    thread = threading.Thread(target=close)
+    thread.start()
+    return thread
+
+
+def test_whoever_asked_of_late_may_ask_once_more_before_the_end():
+    values = MetricValues()
+    (port,) = free_ports(1)
+    endpoint = MetricsEndpoint(values, lambda: None, "127.0.0.1", port)
+    scrape(port)
+    values.set(definitions.LEASE_HELD, 0)
+    closing = closed_in_background(endpoint)
+    closing.join(0.3)
+    assert closing.is_alive()
+    assert scrape(port).one("latentsep_lease_held") == 0
+    closing.join(FOREVER_S)
+
+
+def test_nobody_is_waited_for_who_never_asked_or_does_not_come_back():
+    before = threading.active_count()
+    for is_asked in (False, True):
+        (port,) = free_ports(1)
+        endpoint = MetricsEndpoint(MetricValues(), lambda: None, "127.0.0.1", port)
+        if is_asked:
+            scrape(port)
+        closed_in_background(endpoint, 0.2 if is_asked else FOREVER_S).join(60)
+        assert threading.active_count() == before
+
+
+def test_an_answer_that_nobody_waits_for_says_nothing_on_stderr(serve, capfd):
+    begun = threading.Event()
+
+    def refresh():
+        begun.set()
+        time.sleep(0.2)
+
+    port = serve(_everything(), refresh)
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert begun.wait(60)
+    scrape(port)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("address", ["localhost", "0.0.0.0"])
+def test_it_listens_where_it_is_told_to(address):
+    (port,) = free_ports(1)
+    endpoint = MetricsEndpoint(_everything(), lambda: None, address, port)
+    assert scrape(port).names
+    endpoint.close()
+
+
+@pytest.mark.parametrize("address", ["not an address", "203.0.113.7"])
+def test_an_address_that_is_not_of_this_machine_is_an_error(address):
+    (port,) = free_ports(1)
+    with pytest.raises(OSError, match=r"."):
+        MetricsEndpoint(MetricValues(), lambda: None, address, port)

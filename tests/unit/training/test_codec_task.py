@@ -111,7 +111,7 @@ def test_a_trained_codec_serves_a_model(tmp_path):
     soundfile.write(folder / "band.wav", song.accompaniment.T, RATE_HZ)
     config = _config(data={"songs": ["one"]}, duration_s=0.5)
     train(config, tmp_path / "data", tmp_path / "run", tmp_path / "codec")
-    assert "`one`" in (tmp_path / "codec" / CARD_FILE).read_text("utf-8")
+    assert "- one\n" in (tmp_path / "codec" / CARD_FILE).read_text("utf-8")
 
     from tiny_training import tiny_train_config
 

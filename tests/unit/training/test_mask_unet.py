@@ -165,9 +165,9 @@ def test_statistics_are_measured_anew_for_the_averaged_weights(tmp_path):
     trainer.use_average()
     norm = task.network.down[0][1]
     before = norm.running_mean.clone()
-    task.refresh_statistics(np.random.default_rng(0), batches=4)
+    task.settle(np.random.default_rng(0))
     assert not torch.equal(norm.running_mean, before)
-    assert norm.num_batches_tracked == 4
+    assert norm.num_batches_tracked == 16
     assert not task.network.training
 
 
@@ -189,7 +189,7 @@ def test_a_training_file_ends_with_a_baseline_that_separates(data_folder, tmp_pa
     mixture = noise_waveform(0, 3_000)
     vocals = load_mask_unet(tmp_path / "baseline").separate(mixture, RATE_HZ)
     assert vocals.any()
-    assert "`one`" in (tmp_path / "baseline" / CARD_FILE).read_text("utf-8")
+    assert "- one\n" in (tmp_path / "baseline" / CARD_FILE).read_text("utf-8")
 
 
 def test_a_crop_that_does_not_halve_as_often_is_refused_before_any_work(data_folder, tmp_path):

@@ -1,11 +1,20 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 from tiny_models import RATE_HZ, tiny_model
 from tiny_training import tiny_pool, tiny_train_config
 
+from latentsep.errors import ConfigError
+from latentsep.models.config import PartConfig, SamplingConfig
 from latentsep.training.mixing import Mixer
-from latentsep.training.separation_task import levelled_pair, set_latent_scale
+from latentsep.training.separation_task import (
+    LEAST_RATIO,
+    SeparationTask,
+    levelled,
+    set_latent_scale,
+)
 
 CROP_SAMPLES = 31 * 64
 
@@ -37,8 +46,46 @@ def test_exponent_0_gives_every_channel_one_scale():
 def test_a_pair_shares_the_level_of_its_mixture():
     model = tiny_model()
     vocals, rest = torch.randn((2, 2, 2, 640), generator=torch.Generator().manual_seed(0))
-    clean, mixture = levelled_pair(model, vocals, rest)
+    clean, mixture, told = levelled(model, vocals, rest)
     space = model.latent_space
     level = space.level(space.encode(vocals + rest))
+    torch.testing.assert_close(told, level)
     torch.testing.assert_close(clean * level, space.encode(vocals))
     torch.testing.assert_close(mixture * level, space.encode(vocals + rest))
+
+
+def log_ratio_task(**settings):
+    config = tiny_train_config(loss="log_ratio", **settings)
+    model = tiny_model()
+    mixer = Mixer(tiny_pool(), config.data, CROP_SAMPLES, RATE_HZ)
+    return SeparationTask(config, model, mixer)
+
+
+def test_the_log_ratio_is_the_error_over_the_mixture_as_both_are_heard(monkeypatch):
+    task = log_ratio_task()
+    space = task.model.latent_space
+    space.scale.copy_(torch.rand(space.scale.shape) + 0.5)
+    vocals, rest = (0.1 * torch.randn(2, 3, 2, CROP_SAMPLES)).numpy()
+    batch = task.examples(vocals, rest)
+    monkeypatch.setattr(task.model.network, "forward", lambda state, *_: 0.0 * state)
+    found = task.loss(batch, torch.Generator().manual_seed(0)).item()
+    true, mixture = (space.codec.encode(torch.from_numpy(s)) for s in (vocals, vocals + rest))
+    ratio = true.square().mean((1, 2)) / mixture.square().mean((1, 2))
+    assert found == pytest.approx((ratio + LEAST_RATIO).log().mean().item(), rel=1e-4)
+
+
+def test_silent_vocals_and_a_silent_estimate_give_the_least_log_ratio(monkeypatch):
+    task = log_ratio_task()
+    silence, rest = np.zeros((1, 2, CROP_SAMPLES), np.float32), np.ones((1, 2, CROP_SAMPLES))
+    monkeypatch.setattr(task.model.network, "forward", lambda state, *_: 0.0 * state)
+    batch = task.examples(silence, rest.astype(np.float32))
+    found = task.loss(batch, torch.Generator().manual_seed(0)).item()
+    assert found == pytest.approx(math.log(LEAST_RATIO), rel=1e-4)
+
+
+def test_a_log_ratio_of_v_is_refused():
+    config = tiny_train_config(loss="log_ratio")
+    model = tiny_model(objective=PartConfig(name="v"), sampling=SamplingConfig(sampler="ddim"))
+    mixer = Mixer(tiny_pool(), config.data, CROP_SAMPLES, RATE_HZ)
+    with pytest.raises(ConfigError, match="loss: square"):
+        SeparationTask(config, model, mixer)

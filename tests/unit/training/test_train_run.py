@@ -9,6 +9,7 @@ from latentsep.errors import ConfigError
 from latentsep.models.folder import CARD_FILE
 from latentsep.separation.separator import Separator
 from latentsep.training.card import model_card
+from latentsep.training.config import TrainConfig
 from latentsep.training.loop import Progress
 from latentsep.training.run import free_cores, read_train_config, train
 
@@ -32,7 +33,7 @@ def test_a_training_ends_with_a_model_that_separates(data_folder, tmp_path):
     vocals = separator.separate(noise_waveform(0, 3_000), RATE_HZ).vocals
     assert np.isfinite(vocals).all()
     assert vocals.any()
-    assert "`songs/one`" in (tmp_path / "model" / CARD_FILE).read_text("utf-8")
+    assert "- songs/one\n" in (tmp_path / "model" / CARD_FILE).read_text("utf-8")
 
 
 @pytest.mark.parametrize("crop_frames", [1, 30, 33])
@@ -56,10 +57,10 @@ def test_the_card_names_its_sources_and_its_training():
     card = model_card(config, Progress(step=1_234, elapsed_s=5_400, skipped_steps=5), tiny_pool())
     assert card.startswith("# tiny\n")
     for part in (
-        "`songs/one`",
-        "`voices/*.flac`",
-        "`bands/*.flac`",
-        "`rooms/*.wav`",
+        "- songs/one",
+        "- voices/*.flac",
+        "- bands/*.flac",
+        "- rooms/*.wav",
         "CC0-1.0",
         "`mdct`",
         "`unet1d`",
@@ -75,6 +76,41 @@ def test_the_card_names_its_sources_and_its_training():
 def test_the_card_of_generated_data_alone_says_that_nothing_was_recorded():
     card = model_card(tiny_train_config(), Progress(), tiny_pool(recorded=[]))
     assert "- none" in card
+
+
+def test_the_recipe_in_a_card_is_the_training_file_again():
+    config = tiny_train_config(
+        data={"songs": ["songs/one"], "sources": ["one (CC0-1.0)"]},
+        validation={"songs": ["songs/two"], "generated_songs": {"rich": 3}},
+    )
+    card = model_card(config, Progress(), tiny_pool())
+    recipe = yaml.safe_load(card.split("```yaml\n")[1].split("```")[0])
+    recipe["data"]["sources"] = config.data.sources
+    assert TrainConfig.model_validate(recipe) == config
+    assert "- one (CC0-1.0)\n" in card
+    assert "not trained on: `songs/two`, 3 rich generated." in card
+
+
+def test_a_card_says_what_is_unknown_what_fails_and_what_a_model_is_not_for():
+    card = model_card(tiny_train_config(), Progress(), tiny_pool())
+    headings = [line for line in card.splitlines() if line.startswith("## ")]
+    assert headings == [
+        "## Quality", "## Failure modes", "## Must not be used",
+        "## Training data and licences", "## Recipe",
+    ]  # fmt: skip
+    assert "Not measured yet" in card
+    assert "It heard 2 recorded songs" in card
+    assert "Vocals are sampled" not in card
+    sampled = tiny_train_config(
+        model={**CONFIG, "objective": {"name": "v"}, "sampling": {"sampler": "ddim"}}
+    )
+    assert "Vocals are sampled" in model_card(sampled, Progress(), tiny_pool())
+
+
+@pytest.mark.parametrize("picture", [True, False])
+def test_a_card_shows_the_curve_where_there_is_a_picture(picture):
+    card = model_card(tiny_train_config(), Progress(), tiny_pool(), picture=picture)
+    assert ("](curve.png)" in card) == picture
 
 
 def test_a_training_file_is_read(tmp_path):
