@@ -49,7 +49,7 @@ def report(
     from latentsep.report.publish import publish
     from latentsep.report.read import ReportReader
     from latentsep.storage import StoreSettings
-    from latentsep.storage.uris import is_local
+    from latentsep.storage.uris import is_local, local_path
 
     if serve and file is not None:
         raise ConfigError("--serve writes no file: leave out either --serve or -o/--file")
@@ -60,7 +60,8 @@ def report(
         _serve(reader, out, port, excerpts=not no_excerpts)
         return
     made = reader.read(excerpts=not no_excerpts)
-    if file is None and is_local(out):
+    own = local_path(out) / REPORT_KEY if is_local(out) else None
+    if own is not None and (file or own).resolve() == own.resolve():
         click.echo(f"{printable(publish(store, made))}: written")
     else:
         _write(made, file or Path(REPORT_KEY))

@@ -22,6 +22,7 @@ class Histogram:
         self.counts = np.zeros(bins, np.int64)
         self.undefined = 0
         self._measure = measure
+        self._lowest, self._highest = measure.high, measure.low
 
     @property
     def total(self) -> int:
@@ -44,6 +45,8 @@ class Histogram:
         """Count more values; NaN and infinities are undefined."""
         finite = values[np.isfinite(values)]
         self.undefined += len(values) - len(finite)
+        self._lowest = min(self._lowest, finite.min(initial=self._lowest))
+        self._highest = max(self._highest, finite.max(initial=self._highest))
         self.counts += np.bincount(self.bins_of(finite), minlength=len(self.counts))
 
     def quantile(self, share: float) -> float:
@@ -58,7 +61,10 @@ class Histogram:
         wanted = share * below[-1]
         place = int(np.searchsorted(below, wanted))
         inside = 1 - (below[place] - wanted) / max(1, self.counts[place])
-        return float(self._measure.low + self.bin_width * (place + min(1.0, max(0.0, inside))))
+        found = self._measure.low + self.bin_width * (place + min(1.0, max(0.0, inside)))
+        # A bin may be far wider than what is in it: thirteen zeros have the median zero.
+        lowest = max(self._lowest, self._measure.low)
+        return float(max(lowest, min(found, self._highest)))
 
     def distribution(self) -> Distribution:
         """What the page shows of it."""

@@ -44,6 +44,11 @@ def test_quantiles_are_exact_to_the_width_of_a_bin(values):
     assert counted(values).distribution().quantiles == pytest.approx(exact, abs=WIDTH + 1e-9)
 
 
+@given(INSIDE, st.integers(1, 30))
+def test_equal_values_have_that_value_as_every_quantile(value, tracks):
+    assert set(counted([value] * tracks).distribution().quantiles) == {value}
+
+
 def test_what_lies_outside_counts_at_the_ends():
     counts = counted([-1e300, -61.0, 0.0, 5.0, 1e300]).distribution().counts
     assert (counts[0], counts[-1], sum(counts)) == (2, 3, 5)
