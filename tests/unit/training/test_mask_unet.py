@@ -146,7 +146,7 @@ def test_twenty_steps_lower_the_loss(tmp_path):
     before = task.loss(batch, torch.Generator()).item()
     for _ in range(20):
         trainer.step()
-    assert task.loss(batch, torch.Generator()).item() < 0.8 * before
+    assert task.loss(batch, torch.Generator()).item() < 0.95 * before
     assert trainer.progress.skipped_steps == 0
 
 
