@@ -147,7 +147,8 @@ def test_an_output_that_keeps_failing_is_a_retryable_reject_of_the_stage_store(
 
 def test_a_decoder_killed_in_the_middle_costs_its_track_alone(make_worker, write_noise):
     uris = {
-        "killed": write_noise("killed.wav", 200.0, 48_000),
+        # So long that a busy machine, too, kills the decoder before its end.
+        "killed": write_noise("killed.wav", 1_000.0, 48_000),
         "other": write_noise("other.wav"),
         "later": write_noise("later.wav", seed=1),
     }
