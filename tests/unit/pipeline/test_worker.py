@@ -167,7 +167,7 @@ def test_a_decoder_killed_in_the_middle_costs_its_track_alone(make_worker, write
 
 def test_a_decoder_that_hangs_is_killed_after_its_timeout(make_worker, write_noise):
     uris = {
-        "hangs": write_noise("hangs.wav", 200.0, 48_000),
+        "hangs": write_noise("hangs.wav", 1_000.0, 48_000),
         "other": write_noise("other.wav"),
     }
     worker = make_worker(decode_timeout_s=4.0)
