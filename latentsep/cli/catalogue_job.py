@@ -12,7 +12,7 @@ from latentsep.cli.exit_codes import EXIT_INTERRUPTED, EXIT_REJECTS
 from latentsep.cli.json_document import print_json
 from latentsep.cli.leaving import leave
 from latentsep.cli.progress import LINE_EVERY_S, printable
-from latentsep.cli.quantities import time_text
+from latentsep.quantities import time_text
 
 if TYPE_CHECKING:
     from latentsep.pipeline.job import JobReport, JobRequest

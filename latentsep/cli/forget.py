@@ -10,8 +10,8 @@ import click
 from latentsep.cli import options
 from latentsep.cli.json_document import print_json
 from latentsep.cli.progress import printable
-from latentsep.cli.quantities import size_text
 from latentsep.errors import ConfigError
+from latentsep.quantities import size_text
 
 if TYPE_CHECKING:
     from latentsep.catalogue.forget import ForgottenTrack

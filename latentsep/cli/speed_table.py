@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentsep.cli.options import model_label
-from latentsep.cli.quantities import size_text
+from latentsep.quantities import size_text
 
 if TYPE_CHECKING:
     from latentsep.evaluation.speed import SpeedFigures, SpeedRow

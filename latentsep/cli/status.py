@@ -10,7 +10,7 @@ from latentsep.cli import options
 from latentsep.cli.counting import Counting
 from latentsep.cli.json_document import print_json
 from latentsep.cli.progress import printable
-from latentsep.cli.quantities import audio_text, size_text, time_text
+from latentsep.quantities import audio_text, size_text, time_text
 
 if TYPE_CHECKING:
     from latentsep.catalogue.recheck import ChangedSource

@@ -13,7 +13,7 @@ from latentsep.cli.counting import Counting
 from latentsep.cli.exit_codes import EXIT_REJECTS
 from latentsep.cli.json_document import print_json
 from latentsep.cli.progress import printable
-from latentsep.cli.quantities import size_text
+from latentsep.quantities import size_text
 
 if TYPE_CHECKING:
     from latentsep.catalogue.verify import VerifyReport

@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from latentsep.quantities import size_text
 from latentsep.report import charts, summary, texts
 from latentsep.report.document import HIGHEST_HZ, LOWEST_HZ, Report, StemView
 from latentsep.report.spectrogram import png_of
@@ -105,7 +106,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "size": texts.size_text,
+        "size": size_text,
         "time": texts.time_text,
         "place": texts.place_text,
         "number": texts.number_text,

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from latentsep.quantities import size_text
 from latentsep.report.course import realtime_factor_of
 from latentsep.report.document import Report
-from latentsep.report.texts import number_text, size_text, time_text
+from latentsep.report.texts import number_text, time_text
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 import math
 
+from latentsep import quantities
 from latentsep.report.document import Measure
 
-_SIZE_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 _DIGITS_OF_A_RANGE = 3
 
 
@@ -17,22 +17,11 @@ def one_line(text: str) -> str:
     )
 
 
-def size_text(size_bytes: float) -> str:
-    """A size: ``512 bytes``, ``1.4 GB``."""
-    power = 0 if size_bytes < 1000 else min(int(math.log10(size_bytes) // 3), 5)
-    return f"{size_bytes / 1000**power:.{1 if power else 0}f} {_SIZE_UNITS[power]}"
-
-
 def time_text(seconds: float) -> str:
     """A time in its two largest units: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 d 04 h``."""
     if seconds < 60:
         return f"{seconds:.0f} s" if seconds >= 10 or seconds == 0 else f"{seconds:.1f} s"
-    minutes, rest_s = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours:02d} h"
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest_s:02d} s"
+    return quantities.time_text(seconds)
 
 
 def place_text(seconds: float) -> str:

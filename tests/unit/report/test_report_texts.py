@@ -6,7 +6,6 @@ from latentsep.report.texts import (
     number_text,
     one_line,
     place_text,
-    size_text,
     time_text,
     value_text,
 )
@@ -23,17 +22,6 @@ BANDWIDTH = Measure("bandwidth_hz", "Bandwidth", "Hz", "", 0.0, 24_000.0)
 )  # fmt: skip
 def test_times(seconds, text):
     assert time_text(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 bytes"), (999, "999 bytes"), (1_000, "1.0 kB"), (1_440_000_000, "1.4 GB"),
-        (1e19, "10000.0 PB"),
-    ],
-)  # fmt: skip
-def test_sizes(size, text):
-    assert size_text(size) == text
 
 
 @pytest.mark.parametrize(

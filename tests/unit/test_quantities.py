@@ -1,6 +1,6 @@
 import pytest
 
-from latentsep.cli.quantities import audio_text, size_text, time_text
+from latentsep.quantities import audio_text, size_text, time_text
 
 
 @pytest.mark.parametrize(
