@@ -1,4 +1,5 @@
 import os
+import sys
 
 import pytest
 import torch
@@ -16,3 +17,9 @@ settings.load_profile("latentsep")
 def _one_thread():
     """The tests run on one core, and bits depend on the thread count."""
     torch.set_num_threads(1)
+
+
+def pytest_runtest_logreport(report):
+    """What failed is told at once: a run that is cut off has no summary."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        sys.__stderr__.write(f"\n{report.nodeid} ({report.when}):\n{report.longreprtext[-5000:]}\n")

@@ -48,5 +48,5 @@ class Scrape:
 
 def scrape(port):
     """One scrape of a port on loopback."""
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         return Scrape(answer.read().decode())

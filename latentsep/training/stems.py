@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -83,9 +84,14 @@ def generated_songs(
         for number in range(songs_wanted)
     ]
     missing = [job for job in jobs if not job.file.exists()]
-    if missing:
-        with ProcessPoolExecutor(max_workers=workers) as pool:
+    processes = min(workers, len(missing))
+    if processes > 1:
+        # A forked copy of a process with threads may never answer.
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
             list(pool.map(_generate, missing))
+    else:
+        for job in missing:
+            _generate(job)
     return [_open_generated(job.file) for job in jobs]
 
 

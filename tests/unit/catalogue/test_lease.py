@@ -143,7 +143,7 @@ def test_a_zombie_is_gone():
 
 
 def test_of_eight_that_ask_at_once_one_gets_it(store):
-    barrier, held, refused = threading.Barrier(8), [], []
+    barrier, held, refused = threading.Barrier(8, timeout=60), [], []
 
     def ask():
         barrier.wait()

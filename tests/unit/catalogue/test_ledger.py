@@ -289,7 +289,7 @@ def test_a_withdrawal_cut_short_loses_nothing_and_can_be_repeated(fault, at, for
 def test_two_withdrawals_of_one_part_at_once_both_happen(store):
     ids = [f"{number}" for number in range(20)]
     ledger(store).commit(result_rows(*ids), NO_REJECTS)
-    barrier = threading.Barrier(4)
+    barrier = threading.Barrier(4, timeout=60)
 
     def withdraw(number):
         mine = ledger(store, f"{number}")
@@ -360,7 +360,7 @@ def test_drivers_that_race_commit_every_track_once():
     ids = [f"{number}" for number in range(60)]
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(folder)
-        barrier = threading.Barrier(4)
+        barrier = threading.Barrier(4, timeout=60)
 
         def drive(number):
             mine, committed = ledger(store, f"{number}"), 0

@@ -301,7 +301,7 @@ def test_withdrawals_between_commits_keep_every_promise(steps):
 
 def test_racing_threads_commit_every_track_once(store):
     tracks = [str(number) for number in range(40)]
-    barrier = threading.Barrier(6)
+    barrier = threading.Barrier(6, timeout=60)
 
     def work(writer):
         ledger = ledger_of(store, f"w{writer}")

@@ -1,6 +1,7 @@
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -102,7 +103,7 @@ def closed_in_background(endpoint, longest_s=FOREVER_S):
         endpoint.wait_for_last_scrape(longest_s)
         endpoint.close()
 
-    thread = threading.Thread(target=close)
+    thread = threading.Thread(target=close, daemon=True)
     thread.start()
     return thread
 
@@ -115,9 +116,12 @@ def test_whoever_asked_of_late_may_ask_once_more_before_the_end():
     values.set(definitions.LEASE_HELD, 0)
     closing = closed_in_background(endpoint)
     closing.join(0.3)
-    assert closing.is_alive()
-    assert scrape(port).one("latentsep_lease_held") == 0
-    closing.join(FOREVER_S)
+    told = []
+    while closing.is_alive():
+        with suppress(OSError):
+            told.append(scrape(port).one("latentsep_lease_held"))
+        closing.join(0.1)
+    assert set(told) == {0}
 
 
 def test_nobody_is_waited_for_who_never_asked_or_does_not_come_back():

@@ -57,14 +57,21 @@ def watcher(monkeypatch):
 
 @pytest.fixture
 def last_scrape(watcher, monkeypatch):
-    """A watcher that comes again at the end of the job, as Prometheus does; it waits for that."""
+    """A watcher that comes again and again from the job's end on; the job waits for that."""
     monkeypatch.setattr(job_metrics, "LAST_SCRAPE_S", 600.0)
     wait = job_metrics.MetricsEndpoint.wait_for_last_scrape
 
     def waited(endpoint, longest_s):
-        late = threading.Timer(0.1, watcher, [None])
+        is_over = threading.Event()
+
+        def come_again():
+            while not is_over.wait(0.1):
+                watcher(None)
+
+        late = threading.Thread(target=come_again, daemon=True)
         late.start()
         wait(endpoint, longest_s)
+        is_over.set()
         late.join()
 
     monkeypatch.setattr(job_metrics.MetricsEndpoint, "wait_for_last_scrape", waited)
@@ -79,7 +86,8 @@ def test_rows_count_when_they_are_committed_and_not_before(job, watcher):
 
 def test_the_last_scrape_of_a_job_has_its_last_commit(job, last_scrape):
     job(IDS, last_scrape, metrics={"port": last_scrape.port})
-    assert [scrape.sum("latentsep_tracks_total") for scrape in last_scrape.scrapes] == [0, 0, 4]
+    told = [scrape.sum("latentsep_tracks_total") for scrape in last_scrape.scrapes]
+    assert (told[:2], set(told[2:])) == ([0, 0], {4})
     assert last_scrape.last.one("latentsep_tracks_total", status="rejected") == 1
     told = last_scrape.last.one("latentsep_rejects_total", stage="load", reason="AudioDecodeError")
     assert told == 1

@@ -45,7 +45,7 @@ def test_every_producer_gets_its_own_outcomes_in_order():
 def test_batches_of_several_producers_are_full():
     work = Doubling(batch_items=4)
     with WindowQueue(work) as queue:
-        both_there = threading.Barrier(2)
+        both_there = threading.Barrier(2, timeout=60)
 
         def produce(start):
             with queue.producing():

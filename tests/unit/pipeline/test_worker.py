@@ -358,7 +358,7 @@ def test_overlapping_calls_share_batches_and_each_gets_its_rows_in_order(
         return separate_windows(separator, windows)
 
     monkeypatch.setattr(Separator, "separate_windows", noted)
-    both_there = threading.Barrier(2)
+    both_there = threading.Barrier(2, timeout=60)
 
     def call(uris):
         both_there.wait()
