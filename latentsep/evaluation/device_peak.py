@@ -2,26 +2,34 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-_SIZES = {"cuda": 8192}
-_OTHER_SIZE = 2048
+_LARGEST = {"cuda": 8192}
+_OTHER_LARGEST = 2048
+_SMALLEST = 256
+_LONG_ENOUGH_S = 0.1
 _PRODUCTS = 5
 
 
 def measure_peak_flops(device: torch.device, dtype: torch.dtype) -> float:
-    """Floating-point operations per second of a large square matrix product, best of 5.
+    """Floating-point operations per second of square matrix products, best of 5 of each size.
 
+    They grow until one takes a while: a CPU that emulates a type would take minutes for the last.
     On CUDA float32 means what convolutions make of it, TF32 where cuDNN may.
     """
-    size = _SIZES.get(device.type, _OTHER_SIZE)
     if device.type == "cuda" and torch.backends.cudnn.allow_tf32:
         torch.set_float32_matmul_precision("high")
-    left, right = (torch.full((size, size), 0.5, dtype=dtype, device=device) for _ in range(2))
-    return 2 * size**3 / best_time_s(lambda: left @ right, device, _PRODUCTS)
+    peak_flops, time_s, size = 0.0, 0.0, _SMALLEST
+    while time_s < _LONG_ENOUGH_S and size <= _LARGEST.get(device.type, _OTHER_LARGEST):
+        matrix = torch.full((size, size), 0.5, dtype=dtype, device=device)
+        time_s = best_time_s(partial(torch.mm, matrix, matrix), device, _PRODUCTS)
+        peak_flops = max(peak_flops, 2 * size**3 / time_s)
+        size *= 2
+    return peak_flops
 
 
 def best_time_s(work: Callable[[], object], device: torch.device, repeats: int) -> float:

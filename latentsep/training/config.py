@@ -81,7 +81,9 @@ class ScheduleConfig(Frozen):
     warmup_steps: PositiveInt = 200
     weight_decay: NonNegativeFloat = 0.01
     ema_decay: float = Field(0.999, ge=0, lt=1)
-    bf16: bool = Field(True, description="autocast the network; faster where the CPU has AMX")
+    bf16: bool = Field(
+        True, description="autocast the network, where the device need not emulate bfloat16"
+    )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
     threads: PositiveInt | None = Field(None, description="CPU threads; free cores by default")
     seed: NonNegativeInt = Field(0, lt=HELD_OUT_SEEDS)

@@ -18,6 +18,7 @@ from latentsep.training.curve import VALIDATION_LOSS, Curve, Line
 from latentsep.training.curve_picture import draw_curve
 from latentsep.training.ema import Ema
 from latentsep.training.optimizers import make_optimizers
+from latentsep.training.precision import has_bfloat16
 from latentsep.training.task import Task
 from latentsep.training.validation import VALIDATION_SEED, Excerpts, validate
 
@@ -58,6 +59,9 @@ class Trainer:
         self.rng = np.random.default_rng(config.seed)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.optimizers = make_optimizers(task.module, config)
+        self._bf16 = config.bf16 and has_bfloat16(self._device)
+        if config.bf16 and not self._bf16:
+            logger.info("bf16=off reason: this CPU would emulate bfloat16")
         self.ema = Ema(task.module, config.ema_decay)
         self._ahead: BatchAhead | None = None
 
@@ -91,7 +95,7 @@ class Trainer:
                 group["lr"] = self._learning_rate()
         self._ahead = self._ahead or BatchAhead(self.task, self.rng)
         batch = self._ahead.take()
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self.config.bf16):
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
             loss = self.task.loss(batch, self.generator)
         self.task.module.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -112,7 +116,7 @@ class Trainer:
         began = time.perf_counter()
         with self.ema.in_place_of(self.task.module):
             self.task.settle(np.random.default_rng(VALIDATION_SEED))
-            scores = validate(self.task, self.excerpts, self.config.batch_items, self.config.bf16)
+            scores = validate(self.task, self.excerpts, self.config.batch_items, self._bf16)
         name = "si_sdr_improvement" if self.task.separates else "si_sdr"
         self._tell(
             {

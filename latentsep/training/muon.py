@@ -6,6 +6,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from latentsep.training.precision import has_bfloat16
+
 MOMENTUM = 0.95
 ITERATIONS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -55,11 +57,13 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(matrix: Tensor) -> Tensor:
     """The nearest (semi-)orthogonal ``[row, column]``, roughly: singular values near 1.
 
-    Newton-Schulz iterations in bfloat16, which these coefficients were chosen to stand.
+    Newton-Schulz iterations in bfloat16, which these coefficients were chosen to stand, where the
+    device has it.
     """
     a, b, c = COEFFICIENTS
     is_tall = matrix.shape[0] > matrix.shape[1]
-    x: Tensor = (matrix.T if is_tall else matrix).bfloat16()
+    x: Tensor = matrix.T if is_tall else matrix
+    x = x.bfloat16() if has_bfloat16(x.device) else x.float()
     x = x / (x.norm() + 1e-7)
     for _ in range(ITERATIONS):
         gram = x @ x.T

@@ -39,7 +39,11 @@ class Job:
         )  # fmt: skip
 
     def start(self):
-        process = subprocess.Popen(self.command(), env=self.environment)
+        process = subprocess.Popen(
+            self.command(), env=self.environment,
+            # Tests that run in the background inherit an ignored SIGINT, which no shell can trap.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
         self.wait_for(self.program.with_name("latentsep.started"))
         # Written last, when signals are handed on.
         self.wait_for(self.program.with_name("latentsep-job.pid"))

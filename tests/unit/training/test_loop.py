@@ -8,6 +8,7 @@ from tiny_training import tiny_pool, tiny_train_config
 
 from latentsep.errors import ConfigError
 from latentsep.models.model import Model
+from latentsep.training import loop
 from latentsep.training.loop import CHECKPOINT_FILE, CURVE_FILE, LOG_EVERY_STEPS, Trainer
 from latentsep.training.mixing import Mixer
 from latentsep.training.separation_task import SeparationTask
@@ -227,3 +228,13 @@ def test_a_training_ends_with_the_average(tmp_path):
     trainer.use_average()
     assert _equal(list(trainer.task.module.parameters()), trainer.ema.state())
     assert not trainer.task.module.training
+
+
+def test_where_bfloat16_would_be_emulated_nothing_is_calculated_in_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "has_bfloat16", lambda device: False)
+    losses = []
+    for bf16 in (True, False):
+        trainer = _trainer(tmp_path / str(bf16), bf16=bf16)
+        losses.append([trainer.step() for _ in range(2)])
+        trainer.close()
+    assert losses[0] == losses[1]

@@ -6,16 +6,22 @@ import pytest
 import torch
 from torch import nn
 
+from latentsep.training import muon
 from latentsep.training.muon import RMS_LIKE_ADAM, Muon, orthogonal
 
 
+@pytest.mark.parametrize("emulated", [False, True])
 @pytest.mark.parametrize("shape", [(32, 96), (96, 32), (24, 24)])
-def test_the_orthogonal_matrix_has_singular_values_near_one_and_the_same_directions(shape):
+def test_the_orthogonal_matrix_has_singular_values_near_one_and_the_same_directions(
+    shape, emulated, monkeypatch
+):
+    monkeypatch.setattr(muon, "has_bfloat16", lambda device: not emulated)
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     found = orthogonal(matrix)
     u, _, vh = torch.linalg.svd(matrix, full_matrices=False)
     singular = torch.diagonal(u.T @ found @ vh.T)
     assert found.dtype == matrix.dtype
+    assert torch.equal(found, found.bfloat16().float()) == (not emulated)
     assert singular.min() > 0.3
     assert singular.max() < 1.4
 
