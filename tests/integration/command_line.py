@@ -47,7 +47,11 @@ def start(*arguments, privileged=True, **settings):
 def run(*arguments, timeout_s=LONGEST_S, **settings):
     """Run ``latentsep`` to its end: ``(exit code, stdout, stderr)``."""
     with start(*arguments, **settings) as process:
-        told, errors = process.communicate(timeout=timeout_s)
+        try:
+            told, errors = process.communicate(timeout=timeout_s)
+        except BaseException:
+            process.kill()  # or it is waited for without end
+            raise
     return process.returncode, told, errors
 
 
