@@ -24,5 +24,11 @@ def test_a_cpu_with_avx2_alone_has_to_emulate_it():
     assert told.stdout == "False\n"
 
 
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="about instructions of x86")
+def test_a_cpu_with_avx512_but_no_instructions_for_it_has_to_emulate_it(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    assert not has_bfloat16(torch.device("cpu"))
+
+
 def test_a_gpu_is_taken_to_have_it():
     assert has_bfloat16(torch.device("cuda"))
