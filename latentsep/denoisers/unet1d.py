@@ -88,11 +88,7 @@ class FrameUNet(nn.Module):
                 f"bottom_dilations={list(bottom_dilations)}, step_channels={step_channels}"
             )
         self.stride_frames = 2 ** (len(widths) - 1)
-        self.step_mlp = nn.Sequential(
-            nn.Linear(STEP_FEATURES, step_channels),
-            nn.SiLU(),
-            nn.Linear(step_channels, step_channels),
-        )
+        self.step_mlp = step_mlp(step_channels)
         fine_levels = widths[:-1]
         self.conv_in = nn.Conv1d(inputs, widths[0], 3, padding=1)
         self.down = nn.ModuleList(
@@ -197,6 +193,15 @@ def lay_over(passed: Tensor, output: Tensor) -> Tensor:
     """Mask what passed by, and add the residual, with the two halves of a network's output."""
     mask, residual = output.chunk(2, dim=1)
     return torch.sigmoid(mask).mul(passed).add(residual)
+
+
+def step_mlp(step_channels: int) -> nn.Sequential:
+    """Makes an embedding ``[item, step_channels]`` of ``step_features``."""
+    return nn.Sequential(
+        nn.Linear(STEP_FEATURES, step_channels),
+        nn.SiLU(),
+        nn.Linear(step_channels, step_channels),
+    )
 
 
 def step_features(sigma: Tensor) -> Tensor:

@@ -9,6 +9,15 @@ from latentsep.denoisers import NETWORKS, Network
 
 CHANNELS = 6
 FRAMES = 48
+BANDS = {
+    "planes": [4, 2],
+    "band_bins": 2,
+    "widths": [8, 12],
+    "blocks": [1, 1],
+    "bottom_channels": 12,
+    "bottom_dilations": [1, 2],
+    "step_channels": 8,
+}
 VARIANTS = {
     "conditioned_unet1d": LOCAL,
     "conditioned_unet1d over whole chunks": WHOLE,
@@ -22,6 +31,8 @@ VARIANTS = {
         "features": 4,
     },
     "unet1d": {"widths": [8, 12, 16], "blocks": 1, "bottom_dilations": [1, 2], "step_channels": 8},
+    "unet2d": BANDS,
+    "unet2d with the mixture passing": {**BANDS, "planes": [CHANNELS], "skip": "mixture"},
 }
 """Small networks: the first word is the name in the registry."""
 SIGMA = torch.tensor([0.7])
