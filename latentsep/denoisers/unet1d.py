@@ -135,7 +135,22 @@ class FrameUNet(nn.Module):
         return int(radius + 2 * (self.stride_frames - 1))
 
 
-class UNet1d(FrameUNet):
+class SkipHead:
+    """What local networks share whose one head is laid over the state or the mixture."""
+
+    local = True
+
+    def condition(self, mixture: Tensor) -> Condition:
+        """The mixture as it is."""
+        return (mixture,)
+
+    def regress(self, condition: Condition) -> tuple[Tensor, ...]:
+        """Nothing: there are no heads beside the one."""
+        del condition
+        return ()
+
+
+class UNet1d(SkipHead, FrameUNet):
     """Concatenation-conditioned U-Net with a skip head.
 
     The head returns ``sigmoid(mask) * skipped + residual``. For a bridge the state is skipped: at
@@ -149,8 +164,6 @@ class UNet1d(FrameUNet):
         skip: what the head's mask is laid over.
     """
 
-    local = True
-
     def __init__(
         self,
         latent_channels: int,
@@ -160,26 +173,22 @@ class UNet1d(FrameUNet):
         step_channels: int = 128,
         skip: Literal["state", "mixture"] = "state",
     ) -> None:
-        if skip not in ("state", "mixture"):
-            raise ValueError(f"skip must be 'state' or 'mixture', got {skip!r}")
+        check_skip(skip)
         both = 2 * latent_channels
         super().__init__(both, both, widths, blocks, bottom_dilations, step_channels)
         self.skip = skip
-
-    def condition(self, mixture: Tensor) -> Condition:
-        """The mixture as it is."""
-        return (mixture,)
-
-    def regress(self, condition: Condition) -> tuple[Tensor, ...]:
-        """Nothing: there are no heads beside the one."""
-        del condition
-        return ()
 
     def forward(self, state: Tensor, condition: Condition, sigma: Tensor) -> Tensor:
         """Estimate as ``Network`` says."""
         (mixture,) = condition
         output = self.run(torch.cat([state, mixture], dim=1), sigma)
         return lay_over(skipped(self.skip, state, mixture, sigma), output)
+
+
+def check_skip(skip: str) -> None:
+    """Refuse what no head can be laid over."""
+    if skip not in ("state", "mixture"):
+        raise ValueError(f"skip must be 'state' or 'mixture', got {skip!r}")
 
 
 def skipped(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from latentsep.denoisers.band_blocks import BandNorm, Bottom, ResidualBlock2d
 from latentsep.denoisers.base import Condition
-from latentsep.denoisers.unet1d import lay_over, skipped
+from latentsep.denoisers.unet1d import SkipHead, check_skip, lay_over, skipped
 
 POWER_FLOOR = 1e-5
 """Of latents with unit power overall."""
@@ -22,7 +22,7 @@ LOG_POWER_SCALE = 0.25
 """Brings logarithms of powers to a range near 1."""
 
 
-class UNet2d(nn.Module):
+class UNet2d(SkipHead, nn.Module):
     """Concatenation-conditioned U-Net over bands and frames, with the skip head of ``UNet1d``.
 
     ``planes`` says how many of the latent channels, one after another, are bins of one spectrum:
@@ -46,8 +46,6 @@ class UNet2d(nn.Module):
         ValueError: impossible options.
     """
 
-    local = True
-
     def __init__(  # noqa: PLR0913 - the sizes of one network
         self,
         latent_channels: int,
@@ -61,8 +59,7 @@ class UNet2d(nn.Module):
         skip: Literal["state", "mixture"] = "state",
     ) -> None:
         super().__init__()
-        if skip not in ("state", "mixture"):
-            raise ValueError(f"skip must be 'state' or 'mixture', got {skip!r}")
+        check_skip(skip)
         self.planes = (latent_channels,) if planes is None else tuple(planes)
         _check_planes(self.planes, latent_channels, band_bins)
         _check_levels(widths, blocks)
@@ -99,15 +96,6 @@ class UNet2d(nn.Module):
         self.head = nn.Conv2d(widths[0], 2 * planes * bins, 3, padding=1)
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(self.head.bias, 0.0)  # type: ignore[arg-type]
-
-    def condition(self, mixture: Tensor) -> Condition:
-        """The mixture as it is."""
-        return (mixture,)
-
-    def regress(self, condition: Condition) -> tuple[Tensor, ...]:
-        """Nothing: there are no heads beside the one."""
-        del condition
-        return ()
 
     def forward(self, state: Tensor, condition: Condition, sigma: Tensor) -> Tensor:
         """Estimate as ``Network`` says."""
