@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 from catalogue import write_config, write_manifest, write_tracks
@@ -67,6 +69,31 @@ def test_ctrl_c_on_a_terminal_reaches_all_processes_and_ends_the_job_in_order(
     assert (process.returncode, errors) == (75, "")
     assert json.loads(told)["state"] == "interrupted"
     assert nothing_is_left(tmp_path / "work")
+
+
+LEAVING = """
+import time
+
+import ray
+from ray._private.utils import publish_error_to_driver
+
+from latentsep.pipeline.cluster import cluster
+from latentsep.pipeline.job_config import WorkerConfig
+
+with cluster(None, WorkerConfig(count=1, cpus=1), is_leaving=lambda: True):
+    pass
+told = ray._private.worker.global_worker.gcs_client
+publish_error_to_driver("worker", "a task failed", gcs_client=told)
+time.sleep(3)
+print("ours")
+"""
+
+
+def test_what_ray_says_after_a_job_has_left_it_stays_off_stdout():
+    """Seen: its word on a dying worker before the JSON of an interrupted job."""
+    command = [sys.executable, "-c", LEAVING]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=True)
+    assert done.stdout == "ours\n"
 
 
 def test_a_home_folder_is_not_needed(tmp_path, job, monkeypatch):
