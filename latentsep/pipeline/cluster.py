@@ -82,8 +82,8 @@ def _shut_down(is_leaving: Callable[[], bool]) -> None:
     # What Ray Data's threads say from here on is only that Ray is gone.
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     if is_leaving():
-        # Its listener lives on and would write to stdout, which is ours again.
-        vars(ray._private.worker)["print_to_stdstream"] = lambda *_, **__: None
+        # Its listener lives on and would write to stdout, which is ours again; no option stops it.
+        ray._private.worker.print_to_stdstream = lambda *_, **__: None
         return
     ray.shutdown()
 
