@@ -67,7 +67,10 @@ def decoder_of(path, timeout_s=20):
 
 
 def _has_open(process, path):
+    """Whether it is a decoder, not a copy of this process that is to become one."""
     try:
+        if "latentsep.audio.decode_child" not in process.cmdline():
+            return False
         return any(file.path == str(path) for file in process.open_files())
     except psutil.Error:
         return False

@@ -56,7 +56,7 @@ class MetricsEndpoint:
 
 
 class ScrapeServer(ThreadingMixIn, WSGIServer):
-    """Knows when it was last asked.
+    """Knows when the last request came, and of the last one answered, when that came.
 
     Raises:
         OSError: it cannot listen at the address.
@@ -65,7 +65,7 @@ class ScrapeServer(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
     def __init__(self, address: str, port: int) -> None:
-        self._asked_s = float("-inf")
+        self._came_s = self._answered_s = float("-inf")
         self._answered = threading.Condition()
         found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         self.address_family, _, _, _, (host, *_) = found[0]
@@ -73,18 +73,23 @@ class ScrapeServer(ThreadingMixIn, WSGIServer):
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
         """Answer one request to its end."""
-        asked_s = time.monotonic()
+        came_s = time.monotonic()
+        with self._answered:
+            self._came_s = max(self._came_s, came_s)
         super().process_request_thread(request, client_address)
         with self._answered:
-            self._asked_s = max(self._asked_s, asked_s)
+            self._answered_s = max(self._answered_s, came_s)
             self._answered.notify_all()
 
     def wait_for_one_more(self, longest_s: float) -> None:
-        """Wait for a request from now on; in vain if there was none of late."""
+        """Wait for the answer to a request from now on; in vain if there was none of late.
+
+        Whoever asked has an answer a moment before it counts as answered: that they came is enough.
+        """
         now_s = time.monotonic()
         with self._answered:
-            if now_s - self._asked_s <= longest_s:
-                self._answered.wait_for(lambda: self._asked_s >= now_s, longest_s)
+            if now_s - self._came_s <= longest_s:
+                self._answered.wait_for(lambda: self._answered_s >= now_s, longest_s)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
         """Whoever asked went away before the answer: no matter for the job's output."""
