@@ -60,6 +60,9 @@ class ChunkwideNetwork(nn.Module):
     def regress(self, condition):
         return ()
 
+    def log_variance(self, condition):
+        return None
+
     def forward(self, state, condition, sigma):
         clean = (state + condition[0]) / 2
         return clean * torch.sigmoid(4 * clean.mean(dim=2, keepdim=True))

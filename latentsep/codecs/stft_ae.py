@@ -5,61 +5,28 @@ Signal Processing Letters 1999), whose real part is the MDCT: from magnitude and
 network reads more than from the MDCT's signs. The output is the MDCT alone, which is orthonormal:
 an error there is the same error in the waveform, so training needs no inverse transform.
 
+Both are convolutional over bands of bins as over frames: what is learned of one pitch serves all.
+Latents are an image too, planes of bands, and lower bands have more planes, as voices have most of
+their power there.
+
 Encoder and decoder are homogeneous: a waveform times ``g`` has latents times ``g``, and silence has
 none. Both see their input divided by its own local level, and their output is multiplied by it.
 Everything is local, so windows join without seams.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
+from latentsep.codecs.band_stack import BandStack
 from latentsep.codecs.base import check_latents, check_numbers, check_waveform
 from latentsep.codecs.level import local_power
 from latentsep.codecs.mdct import MdctCodec, lapped_basis, lapped_frames, rotate
-from latentsep.denoisers.unet1d import FrameNorm
+from latentsep.denoisers.band_blocks import stack_planes, unstack_planes
 
 POWER_FLOOR = 1e-10
 """Local power of whitened spectra below which a frame counts as silent, 100 dB below a song."""
-
-
-class FrameStack(nn.Module):
-    """Residual convolutions over frames beside a linear path; the last layer starts at zero."""
-
-    def __init__(self, inputs: int, linear: int, outputs: int, width: int, blocks: int) -> None:
-        super().__init__()
-        self.linear_inputs = linear
-        self.linear = nn.Conv1d(linear, outputs, 1, bias=False)
-        self.conv_in = nn.Conv1d(inputs, width, 3, padding=1)
-        self.blocks = nn.ModuleList(_ConvBlock(width) for _ in range(blocks))
-        self.norm_out = FrameNorm(width)
-        self.conv_out = nn.Conv1d(width, outputs, 3, padding=1)
-        self.radius_frames = 2 + 2 * blocks
-        nn.init.zeros_(self.conv_out.weight)
-        nn.init.zeros_(self.conv_out.bias)  # type: ignore[arg-type]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``[item, input, frame]`` -> ``[item, output, frame]``."""
-        hidden = self.conv_in(x)
-        for block in self.blocks:
-            hidden = block(hidden)
-        added: Tensor = self.conv_out(nn.functional.silu(self.norm_out(hidden)))
-        linear: Tensor = self.linear(x[:, : self.linear_inputs])
-        return added + linear
-
-
-class _ConvBlock(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm_in = FrameNorm(width)
-        self.conv_in = nn.Conv1d(width, width, 3, padding=1)
-        self.norm_out = FrameNorm(width)
-        self.conv_out = nn.Conv1d(width, width, 3, padding=1)
-        nn.init.zeros_(self.conv_out.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = self.conv_in(nn.functional.silu(self.norm_in(x)))
-        added: Tensor = self.conv_out(nn.functional.silu(self.norm_out(hidden)))
-        return x + added
 
 
 class StftAeCodec(nn.Module):
@@ -67,8 +34,10 @@ class StftAeCodec(nn.Module):
 
     Args:
         mid_bins: bins of mid that are kept, from 0 Hz; ``side_bins``: of side.
-        latent_channels: of mid and side together.
-        width: channels inside encoder and decoder; ``blocks``: residual blocks in each.
+        planes: bands of each plane of latents, from 0 Hz, the first plane's the most.
+        band_bins: bins of a band.
+        width: channels of each band inside encoder and decoder; ``blocks``: residual blocks in
+            each.
         level_radius_frames: frames on either side over which the level is measured.
     """
 
@@ -83,30 +52,35 @@ class StftAeCodec(nn.Module):
     def __init__(  # noqa: PLR0913 - the sizes of one network
         self,
         sample_rate_hz: int = 44_100,
-        hop_samples: int = 512,
-        mid_bins: int = 192,
-        side_bins: int = 128,
-        latent_channels: int = 128,
-        width: int = 256,
-        blocks: int = 3,
-        level_radius_frames: int = 4,
+        hop_samples: int = 1_024,
+        mid_bins: int = 384,
+        side_bins: int = 256,
+        planes: Sequence[int] = (96, 64, 64, 48, 32, 32, 24, 24),
+        band_bins: int = 4,
+        width: int = 24,
+        blocks: int = 2,
+        level_radius_frames: int = 2,
     ) -> None:
         super().__init__()
         self.mdct = MdctCodec(sample_rate_hz, hop_samples, mid_bins, side_bins)
-        check_numbers(latent_channels=latent_channels, width=width, blocks=blocks)
+        check_numbers(band_bins=band_bins, width=width, blocks=blocks)
+        self.bands = -(-mid_bins // band_bins)
+        self.planes = tuple(planes)
+        _check_planes(self.planes, self.bands)
         self.sample_rate_hz = sample_rate_hz
         self.hop_samples = hop_samples
-        self.latent_channels = latent_channels
+        self.latent_channels = sum(planes)
         self.level_radius_frames = level_radius_frames
         self.bandwidth_hz = self.mdct.bandwidth_hz
-        bins = self.mdct.latent_channels
-        self.encoder = FrameStack(2 * bins, bins, latent_channels, width, blocks)
-        self.decoder = FrameStack(latent_channels, latent_channels, bins, width, blocks)
+        bins, latents = (2, band_bins), (len(planes), 1)
+        self.encoder = BandStack(self.bands, (4, band_bins), latents, 2, width, blocks)
+        self.decoder = BandStack(self.bands, latents, bins, len(planes), width, blocks)
         self.reach_frames = 1 + level_radius_frames + self.encoder.radius_frames
         sines = lapped_basis(hop_samples, mid_bins, torch.sin)
+        centres_hz = torch.full((self.latent_channels,), sample_rate_hz / 2)
         self.register_buffer("sines", sines, persistent=False)
-        self.register_buffer("bin_scale", torch.ones(bins, 1))
-        self.register_buffer("band_centres_hz", torch.full((latent_channels,), sample_rate_hz / 2))
+        self.register_buffer("bin_scale", torch.ones(self.mdct.latent_channels, 1))
+        self.register_buffer("band_centres_hz", centres_hz)
 
     def encode(self, waveform: Tensor) -> Tensor:
         """``[item, 2, hops * hop]`` -> ``[item, latent_channel, hops + 1]``."""
@@ -132,11 +106,29 @@ class StftAeCodec(nn.Module):
 
     def compress(self, spectra: Tensor) -> Tensor:
         """Whitened MCLT ``[item, bin, frame]`` -> latents ``[item, latent_channel, frame]``."""
-        return self._levelled(self.encoder, spectra)
+        x, level = self._levelled(spectra)
+        return unstack_planes(self.encoder(self.image(x)), self.planes) * level
 
     def expand(self, latents: Tensor) -> Tensor:
         """Latents ``[item, latent_channel, frame]`` -> whitened MDCT ``[item, bin, frame]``."""
-        return self._levelled(self.decoder, latents)
+        x, level = self._levelled(latents)
+        bins = self.decoder(stack_planes(x, self.planes, self.bands))
+        return unstack_planes(bins, (self.mdct.mid_bins, self.mdct.side_bins)) * level
+
+    def image(self, spectra: Tensor) -> Tensor:
+        """``[item, bin, frame]`` of MDCT, or of MCLT, -> ``[item, plane, row, frame]``."""
+        bins = (self.mdct.mid_bins, self.mdct.side_bins)
+        planes = bins * (spectra.shape[1] // sum(bins))
+        return stack_planes(spectra, planes, self.bands * self.encoder.input_rows)
+
+    @torch.no_grad()
+    def start_linear(self, spectra: Tensor) -> None:
+        """Set the linear paths to each band's principal components in whitened MDCT spectra."""
+        rows = self.encoder.by_band(self.image(spectra)).permute(2, 0, 3, 1).flatten(1, 2).double()
+        _, vectors = torch.linalg.eigh(rows.transpose(1, 2) @ rows)
+        largest = vectors.flip(2)[:, :, : len(self.planes)].float()  # eigenvalues ascend
+        self.encoder.linear.copy_(largest.transpose(1, 2))
+        self.decoder.linear.copy_(largest)
 
     @torch.no_grad()
     def measure_bands(self) -> None:
@@ -149,8 +141,16 @@ class StftAeCodec(nn.Module):
         weighted = (energy * self.mdct.band_centres_hz).sum(dim=1)
         self.band_centres_hz.copy_(weighted / energy.sum(dim=1))
 
-    def _levelled(self, stack: FrameStack, x: Tensor) -> Tensor:
+    def _levelled(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Divided by the local level, and that level; none where there is silence."""
         power = local_power(x, self.level_radius_frames)
         level = power.clamp(min=POWER_FLOOR).sqrt()
-        levelled: Tensor = stack(x / level).float()
-        return levelled * torch.where(power > POWER_FLOOR, level, 0)
+        return x / level, torch.where(power > POWER_FLOOR, level, 0)
+
+
+def _check_planes(planes: tuple[int, ...], bands: int) -> None:
+    if not planes or planes[0] > bands or min(planes) < 1 or list(planes) != sorted(planes)[::-1]:
+        raise ValueError(
+            f"planes must be at least one count of bands, 1 to {bands}, none above the one before, "
+            f"got {list(planes)}"
+        )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from latentsep.denoisers.unet1d import ResidualBlock, step_features, step_mlp
@@ -58,3 +59,28 @@ class Bottom(nn.Module):
             hidden = block(hidden, step)
         added: Tensor = self.conv_out(hidden)
         return x + added.reshape(x.shape)
+
+
+def stack_planes(channels: Tensor, planes: Sequence[int], rows: int) -> Tensor:
+    """``[item, channel, frame]`` -> ``[item, plane, row, frame]``, silence above each plane's."""
+    return torch.stack(
+        [
+            nn.functional.pad(plane, (0, 0, 0, rows - plane.shape[1]))
+            for plane in torch.split(channels, list(planes), dim=1)
+        ],
+        dim=1,
+    )
+
+
+def unstack_planes(image: Tensor, planes: Sequence[int]) -> Tensor:
+    """``[item, plane, row, frame]`` -> ``[item, channel, frame]``, of each plane so many rows."""
+    return torch.cat([image[:, i, :rows] for i, rows in enumerate(planes)], dim=1)
+
+
+def check_planes(planes: tuple[int, ...], latent_channels: int) -> None:
+    """Refuse planes that are not just the latent channels."""
+    if not planes or min(planes) < 1 or sum(planes) != latent_channels:
+        raise ValueError(
+            f"planes must be above 0 and together the codec's {latent_channels} latent channels, "
+            f"got {list(planes)}"
+        )

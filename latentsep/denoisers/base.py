@@ -35,6 +35,13 @@ class Network(Protocol):
         """
         ...
 
+    def log_variance(self, condition: Condition) -> Tensor | None:
+        """How far the vocals may be from the best head's estimate, shaped as that.
+
+        None where a network does not say.
+        """
+        ...
+
     def __call__(self, state: Tensor, condition: Condition, sigma: Tensor) -> Tensor:
         """What the objective asks for, ``[item, latent_channel, frame]``.
 

@@ -63,6 +63,10 @@ class ConditionedUNet1d(nn.Module):
         """The estimates at the conditioner's bottleneck and at its decoder's output."""
         return tuple(condition[1:3])
 
+    def log_variance(self, condition: Condition) -> None:
+        """It does not say."""
+        del condition
+
     def forward(self, state: Tensor, condition: Condition, sigma: Tensor) -> Tensor:
         """Estimate as ``Network`` says."""
         mixture, injected = condition[0], condition[3:]

@@ -149,6 +149,10 @@ class SkipHead:
         del condition
         return ()
 
+    def log_variance(self, condition: Condition) -> None:
+        """There is no head that it could be of."""
+        del condition
+
 
 class UNet1d(SkipHead, FrameUNet):
     """Concatenation-conditioned U-Net with a skip head.

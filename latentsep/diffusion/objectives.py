@@ -34,9 +34,17 @@ class Objective(Protocol):
     max_steps: int
 
     def loss(
-        self, network: Network, clean: Tensor, mixture: Tensor, generator: torch.Generator
+        self,
+        network: Network,
+        clean: Tensor,
+        mixture: Tensor,
+        generator: torch.Generator,
+        error: Error = mean_square,
     ) -> Tensor:
-        """Training loss (a scalar) on ``[item, latent_channel, frame]`` pairs."""
+        """Training loss (a scalar) on ``[item, latent_channel, frame]`` pairs.
+
+        Clean estimates are measured by ``error``.
+        """
         ...
 
     def clean(self, network: Network, state: Tensor, condition: Condition, level: Level) -> Tensor:
@@ -84,7 +92,7 @@ class BridgeObjective:
         generator: torch.Generator,
         error: Error = mean_square,
     ) -> Tensor:
-        """Error of the clean estimate, and mean squared error of the regression heads."""
+        """Error of the clean estimate, and of the regression heads' estimates."""
         times = draw_times(len(clean), generator, self.start_share)
         noise = torch.randn(clean.shape, generator=generator).to(clean.device)
         alpha, sigma, spread = _weights([bridge_level(t, self.spread) for t in times], clean)
@@ -92,7 +100,7 @@ class BridgeObjective:
         condition = network.condition(mixture)
         estimate = network(state, condition, sigma.flatten())
         loss = error(estimate.float(), clean)
-        return loss + self.regression_weight * regression_loss(network, condition, clean)
+        return loss + self.regression_weight * regression_loss(network, condition, clean, error)
 
     def clean(self, network: Network, state: Tensor, condition: Condition, level: Level) -> Tensor:
         """The network's output as it is."""
@@ -144,16 +152,21 @@ class VelocityObjective:
         self.regression_weight = regression_weight
 
     def loss(
-        self, network: Network, clean: Tensor, mixture: Tensor, generator: torch.Generator
+        self,
+        network: Network,
+        clean: Tensor,
+        mixture: Tensor,
+        generator: torch.Generator,
+        error: Error = mean_square,
     ) -> Tensor:
-        """Mean squared error of ``v``, and of the regression heads' clean estimates."""
+        """Mean squared error of ``v``, and the error of the regression heads' estimates."""
         times = draw_times(len(clean), generator, self.start_share, self.high_noise)
         noise = torch.randn(clean.shape, generator=generator).to(clean.device)
         alpha, sigma, _ = _weights([cosine_level(t) for t in times], clean)
         condition = network.condition(mixture)
         v = network(alpha * clean + sigma * noise, condition, sigma.flatten())
         loss = (v.float() - (alpha * noise - sigma * clean)).square().mean()
-        return loss + self.regression_weight * regression_loss(network, condition, clean)
+        return loss + self.regression_weight * regression_loss(network, condition, clean, error)
 
     def clean(self, network: Network, state: Tensor, condition: Condition, level: Level) -> Tensor:
         """``alpha * state - sigma * v``; minus ``v`` at the start."""
@@ -182,12 +195,24 @@ def draw_times(
     return drawn
 
 
-def regression_loss(network: Network, condition: Condition, clean: Tensor) -> Tensor:
-    """Mean squared error of a network's regression heads, averaged over them; 0 without any."""
+def regression_loss(
+    network: Network, condition: Condition, clean: Tensor, error: Error = mean_square
+) -> Tensor:
+    """Loss of a network's regression heads, 0 without any.
+
+    The error averaged over the heads, and the vocals' negative log likelihood, less a constant,
+    where the network says how far they may be from the best head's estimate. That teaches the
+    variance alone: in faint places as well as in loud ones, which rule the error of ``v``.
+    """
     heads = network.regress(condition)
     if not heads:
         return clean.new_zeros(())
-    return torch.stack([(head.float() - clean).square().mean() for head in heads]).mean()
+    loss = torch.stack([error(head.float(), clean) for head in heads]).mean()
+    log_variance = network.log_variance(condition)
+    if log_variance is None:
+        return loss
+    missed = (heads[-1].detach().float() - clean).square()
+    return loss + 0.5 * (log_variance + missed * (-log_variance).exp()).mean()
 
 
 def _weights(levels: list[Level], like: Tensor) -> tuple[Tensor, ...]:

@@ -45,9 +45,7 @@ class CodecTask:
         power = raw.square().mean(dim=(0, 2))
         scale = (power + 1e-9 * power.mean()).pow(-self.config.scale_exponent / 2)
         codec.bin_scale.copy_((scale / (power * scale.square()).mean().sqrt())[:, None])
-        components = principal_components(raw * codec.bin_scale, codec.latent_channels)
-        codec.encoder.linear.weight.copy_(components[:, :, None])
-        codec.decoder.linear.weight.copy_(components.T[:, :, None])
+        self.codec.start_linear(raw * codec.bin_scale)
 
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, ...]:
         """Whitened spectra of vocals and mixtures."""
@@ -102,11 +100,3 @@ def relative_error_db(error: Tensor, wanted: Tensor) -> Tensor:
     share = error.square().sum(dim=(1, 2)) / energy
     mean: Tensor = 10 * torch.log10(share + ENERGY_FLOOR).mean()
     return mean
-
-
-def principal_components(spectra: Tensor, count: int) -> Tensor:
-    """Orthonormal rows ``[count, bin]`` that keep most of the energy of ``[item, bin, frame]``."""
-    rows = spectra.transpose(1, 2).flatten(0, 1).double()
-    _, vectors = torch.linalg.eigh(rows.T @ rows)
-    largest: Tensor = vectors[:, -count:]  # eigenvalues ascend
-    return largest.flip(1).T.float()

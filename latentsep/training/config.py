@@ -100,13 +100,18 @@ class TrainConfig(ScheduleConfig):
     model: ModelConfig
     loss: Literal["square", "log_ratio"] = Field(
         "square",
-        description="square: mean square of the scaled latents' error; log_ratio: logarithm of "
-        "each example's error over its mixture, as loud as heard; for bridge and regression",
+        description="of clean estimates; square: mean square of the scaled latents' error; "
+        "log_ratio: logarithm of each example's error over its mixture, as loud as heard",
     )
     start_from: str | None = Field(
         None,
         description="a model folder or bundled name: its weights and scale are where the training "
         "begins; it must be the same model but for its objective and how it is sampled",
+    )
+    conditioner_from: str | None = Field(
+        None,
+        description="a model folder or bundled name with the network unet2d: the levels inside it "
+        "are where those of a posterior_unet2d's conditioner begin",
     )
     codec_weights: str | None = Field(
         None,

@@ -16,6 +16,8 @@ from latentsep.codecs import Codec
 from latentsep.codecs.pretrained import load_pretrained
 from latentsep.codecs.stft_ae import StftAeCodec
 from latentsep.codecs.transformers_codec import TransformersCodec
+from latentsep.denoisers.posterior_unet2d import PosteriorUNet2d
+from latentsep.denoisers.unet2d import UNet2d
 from latentsep.errors import ConfigError
 from latentsep.models.codec_folder import fill_codec, save_codec
 from latentsep.models.config import explain
@@ -89,6 +91,8 @@ def _train_model(
         _fill_codec(model, config)
     else:
         _fill_from(model, config.start_from)
+    if config.conditioner_from is not None:
+        _begin_conditioner(model, config.conditioner_from)
     model = model.to(pick_device(config.device))
     heard = _listen(config, _grid(codec, model.network.stride_frames), data_folder, run_folder)
     task = SeparationTask(config, model, heard.mixer)
@@ -125,6 +129,20 @@ def _fill_from(model: Model, source: str) -> None:
                 f"training asks for {wanted.name!r} {wanted.options}; they must be the same"
             )
     model.load_state_dict(found.state_dict())
+
+
+def _begin_conditioner(model: Model, source: str) -> None:
+    """Begin a conditioner with the levels inside a network that separates."""
+    own, given = model.network, load_model(source).network
+    if not isinstance(own, PosteriorUNet2d) or not isinstance(given, UNet2d):
+        raise ConfigError(
+            f"conditioner_from {source!r} is for the network posterior_unet2d and takes a unet2d, "
+            f"got {type(own).__name__} and {type(given).__name__}"
+        )
+    try:
+        own.conditioner.begin_inside(given)
+    except ValueError as error:
+        raise ConfigError(f"conditioner_from {source!r}: {error}") from error
 
 
 def _train_codec(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from latentsep.audio.waveform import Waveform
+from latentsep.denoisers.unet1d import SkipHead
 from latentsep.diffusion.objectives import BridgeObjective, Error, mean_square
 from latentsep.errors import ConfigError
 from latentsep.models.model import Model
@@ -48,11 +49,9 @@ class SeparationTask:
     def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
         """What the objective says of them."""
         clean, mixture, level = batch
-        network, objective = self.model.network, self.model.objective
-        if isinstance(objective, BridgeObjective):
-            error = mean_square if self.config.loss == "square" else self._log_ratio(mixture, level)
-            return objective.loss(network, clean, mixture, generator, error)
-        return objective.loss(network, clean, mixture, generator)
+        error = mean_square if self.config.loss == "square" else self._log_ratio(mixture, level)
+        network = self.model.network
+        return self.model.objective.loss(network, clean, mixture, generator, error)
 
     def _log_ratio(self, mixture: Tensor, level: Tensor) -> Error:
         """The error of each example by its mixture, of latents as loud as they are heard."""
@@ -119,10 +118,12 @@ def set_latent_scale(
 
 
 def _check_loss(config: TrainConfig, model: Model) -> None:
-    if config.loss != "square" and not isinstance(model.objective, BridgeObjective):
+    headless = isinstance(model.network, SkipHead)
+    if config.loss != "square" and headless and not isinstance(model.objective, BridgeObjective):
         raise ConfigError(
-            f"loss {config.loss!r} is for the objectives bridge and regression, got "
-            f"{config.model.objective.name!r}, whose error is that of v; set loss: square"
+            f"loss {config.loss!r} is for clean estimates, and the network "
+            f"{config.model.network.name!r} makes none for the objective "
+            f"{config.model.objective.name!r}; set loss: square"
         )
 
 

@@ -28,7 +28,7 @@ OPTIONS = {
         "hop_samples": HOP_SAMPLES,
         "mid_bins": 12,
         "side_bins": 5,
-        "latent_channels": 6,
+        "planes": [3, 2, 1],
         "width": 8,
         "blocks": 1,
         "level_radius_frames": 2,

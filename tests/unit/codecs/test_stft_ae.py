@@ -7,12 +7,14 @@ from latentsep.codecs.stft_ae import StftAeCodec
 
 SIZES = {"sample_rate_hz": 8_000, "hop_samples": 16, "mid_bins": 12, "side_bins": 5}
 BINS = 17
+PASSING = [3, 3, 3, 3, 2, 1, 1, 1]
+"""Planes of a row each, of three bands of mid and two of side: every bin there is."""
 
 
 def _codec(seed=0, **options):
     codec = StftAeCodec(
         **SIZES,
-        **{"latent_channels": 6, "width": 8, "blocks": 1, "level_radius_frames": 2, **options},
+        **{"planes": [3, 2, 1], "width": 8, "blocks": 1, "level_radius_frames": 2, **options},
     )
     randomise(codec, seed)
     return codec.eval().requires_grad_(False)
@@ -20,15 +22,21 @@ def _codec(seed=0, **options):
 
 def _transparent():
     """Linear paths that pass everything, and nothing beside them."""
-    codec = StftAeCodec(**SIZES, latent_channels=BINS, width=8, blocks=1)
+    codec = StftAeCodec(**SIZES, planes=PASSING, width=8, blocks=1)
     with torch.no_grad():
         for stack in (codec.encoder, codec.decoder):
-            stack.linear.weight.copy_(torch.eye(BINS)[:, :, None])
+            stack.linear.copy_(torch.eye(8))
     return codec.eval().requires_grad_(False)
 
 
 def _noise(seed, *shape):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def assert_same_bins(latents, bins):
+    """The same coefficients in another order, loudest first in each frame."""
+    ordered = [x.sort(dim=1, descending=True).values for x in (latents, bins)]
+    torch.testing.assert_close(*ordered)
 
 
 def test_the_first_half_of_the_spectra_is_the_mdct():
@@ -57,7 +65,7 @@ def test_both_halves_together_have_a_magnitude_that_hardly_depends_on_the_phase(
 def test_linear_paths_that_pass_everything_make_an_mdct_codec():
     waveform = _noise(1, 2, 2, 12 * 16)
     codec, mdct = _transparent(), MdctCodec(**SIZES)
-    torch.testing.assert_close(codec.encode(waveform), mdct.encode(waveform))
+    assert_same_bins(codec.encode(waveform), mdct.encode(waveform))
     round_trip = codec.decode(codec.encode(waveform))
     torch.testing.assert_close(round_trip, mdct.decode(mdct.encode(waveform)), atol=1e-5, rtol=1e-5)
 
@@ -93,11 +101,30 @@ def test_the_bands_are_where_channels_sound():
     codec = _transparent()
     codec.measure_bands()
     # 8 kHz, 16 bins: 250 Hz each, the first centred on 125 Hz; side follows mid.
-    expected = [125.0 + 250 * k for k in range(12)] + [125.0 + 250 * k for k in range(5)]
-    assert codec.band_centres_hz.tolist() == pytest.approx(expected, rel=1e-4)
+    mid = [125.0 + 250 * (4 * band + row) for row in range(4) for band in range(3)]
+    side = [125.0 + 250 * k for k in (0, 4, 1, 2, 3)]
+    assert codec.band_centres_hz.tolist() == pytest.approx(mid + side, rel=1e-4)
 
 
-@pytest.mark.parametrize("options", [{"side_bins": 13}, {"mid_bins": 17}, {"latent_channels": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"side_bins": 13}, {"mid_bins": 17}, {"planes": [4]}, {"planes": [2, 3]}, {"planes": []}],
+)
 def test_impossible_sizes_are_refused(options):
     with pytest.raises(ValueError, match="got"):
         StftAeCodec(**{**SIZES, **options})
+
+
+def test_linear_paths_start_at_each_bands_principal_components():
+    """Of four bins of mid and four of side, three directions of a band have all the power."""
+    codec = StftAeCodec(**SIZES, planes=[1, 1, 1], width=8, blocks=1)
+    axes = torch.linalg.qr(_noise(5, 8, 8))[0][:3]
+    weights = _noise(6, 4, 3, 50) * torch.tensor([9.0, 3.0, 1.0])[:, None]
+    spectra = torch.zeros(4, BINS, 50)
+    known = torch.einsum("df,ndt->nft", axes, weights)
+    spectra[:, :4], spectra[:, 12:16] = known[:, :4], known[:, 4:]
+    codec.start_linear(spectra)
+    found = codec.encoder.linear[0]
+    torch.testing.assert_close(found @ found.T, torch.eye(3), atol=1e-5, rtol=0)
+    assert ((found @ axes.T).abs().diagonal() > 0.97).all()
+    torch.testing.assert_close(codec.decoder.linear[0], found.T)

@@ -6,6 +6,7 @@ from small_sizes import LOCAL, WHOLE
 from tiny_models import randomise
 
 from latentsep.denoisers import NETWORKS, Network
+from latentsep.denoisers.band_unet import BandUNet
 
 CHANNELS = 6
 FRAMES = 48
@@ -22,13 +23,11 @@ VARIANTS = {
     "conditioned_unet1d": LOCAL,
     "conditioned_unet1d over whole chunks": WHOLE,
     "conditioned_unet1d with a skip": {**WHOLE, "skip": "mixture"},
-    "posterior_unet1d": {
-        "conditioner_widths": [8, 12],
-        "generator_widths": [8, 12],
-        "conditioner_blocks": 1,
-        "bottom_dilations": [1],
-        "step_channels": 8,
-        "features": 4,
+    "posterior_unet2d": {
+        **BANDS,
+        "generator_widths": [8, 8],
+        "generator_blocks": [1, 1],
+        "generator_bottom_channels": 8,
     },
     "unet1d": {"widths": [8, 12, 16], "blocks": 1, "bottom_dilations": [1, 2], "step_channels": 8},
     "unet2d": BANDS,
@@ -111,7 +110,8 @@ def test_the_receptive_radius_is_not_claimed_larger_than_it_is(local_network):
             support = latents.grad.abs().sum(dim=1)[0].nonzero()[:, 0] - place
             reached = max(reached, int(support.abs().max()))
     # Looking ahead and filling in are counted apart, though they never fall together.
-    assert radius - 2 * (stride - 1) <= reached <= radius
+    nets = sum(isinstance(part, BandUNet) for part in local_network.modules()) or 1
+    assert radius - nets * 2 * (stride - 1) <= reached <= radius
 
 
 @pytest.mark.parametrize("strides", [1, 2, 5])
@@ -171,6 +171,14 @@ def test_regression_heads_estimate_the_vocals_of_each_item(network):
         assert estimate.shape == mixture.shape
         assert torch.equal(estimate[0], beside[0])
         assert not torch.equal(estimate[1], beside[1])
+
+
+def test_a_variance_is_one_of_each_latent_of_a_head(network):
+    mixture, _ = _inputs(12, 2, FRAMES)
+    condition = network.condition(mixture)
+    log_variance = network.log_variance(condition)
+    if log_variance is not None:
+        assert log_variance.shape == network.regress(condition)[-1].shape
 
 
 def test_bfloat16_is_near(network):

@@ -5,8 +5,8 @@ import torch
 from tiny_models import randomise
 
 from latentsep.codecs.mdct import MdctCodec
-from latentsep.denoisers.band_blocks import BandNorm
-from latentsep.denoisers.unet2d import LOG_POWER_SCALE, UNet2d
+from latentsep.denoisers.band_blocks import BandNorm, stack_planes, unstack_planes
+from latentsep.denoisers.unet2d import LOG_POWER_SCALE, UNet2d, log_power
 
 SIGMA = torch.tensor([1.0])
 SMALL = {
@@ -47,29 +47,35 @@ def test_the_radius_of_a_two_level_net_worked_by_hand():
 
 
 def test_planes_of_mid_and_side_are_laid_over_each_other_and_taken_apart_again():
-    network = UNet2d(10, planes=[6, 4], **SMALL)
     latents = _normal(2, 10, 16)
-    planes = network._planes(latents)
+    planes = stack_planes(latents, [6, 4], rows=8)
     assert torch.equal(planes[:, 0, :6], latents[:, :6])
     assert torch.equal(planes[:, 1, :4], latents[:, 6:])
     assert not planes[:, 0, 6:].any()
     assert not planes[:, 1, 4:].any()
-    bands = planes.unflatten(2, (-1, 2)).transpose(2, 3).flatten(1, 2)  # 2 bins to a band
-    assert torch.equal(network._channels(torch.cat([bands, bands], 1)), latents.repeat(1, 2, 1))
+    assert torch.equal(unstack_planes(planes, [6, 4]), latents)
+
+
+def test_rows_come_out_of_their_bands_in_order():
+    """The head's biases are one number for each row of a band and each plane."""
+    network = UNet2d(10, planes=[6, 4], **SMALL)
+    with torch.no_grad():
+        network.head.bias.copy_(torch.arange(8.0))
+    image = network.run(torch.zeros(1, 6, network.bands * 2, 16), SIGMA)
+    rows = [[[row] * 16 for row in (plane, plane + 1) * network.bands] for plane in (0, 2, 4, 6)]
+    assert image[0].tolist() == rows
 
 
 def test_the_power_of_a_sinusoid_hardly_depends_on_its_phase():
     codec = MdctCodec()
-    network = UNet2d(640, planes=[384, 256])
     seconds = torch.arange(16 * 1024) / 44_100
     phases = torch.linspace(0, math.pi, 9)[:-1, None]
     tones = torch.cos(2 * math.pi * 1_000 * seconds + phases)
     latents = codec.encode(tones[:, None].expand(-1, 2, -1))
     loudest = int(latents.square().mean(dim=(0, 2)).argmax())
-    image = network._image(latents, latents)
-    log_power = image[:, 4, loudest, 8] / LOG_POWER_SCALE
+    power = log_power(latents[:, None, :384])[:, 0, loudest, 8] / LOG_POWER_SCALE
     coefficients = latents[:, loudest, 8].square().log()
-    assert log_power.std() < 0.3
+    assert power.std() < 0.3
     assert coefficients.std() > 1.0
 
 
@@ -97,7 +103,7 @@ def test_every_weight_has_a_gradient():
         ({"planes": [6, 5]}, r"10 latent channels, got \[6, 5\]"),
         ({"planes": [12, -2]}, r"got \[12, -2\]"),
         ({"planes": []}, r"got \[\]"),
-        ({"band_bins": 3}, "band_bins .* got 3"),
+        ({"band_bins": -1}, "band_bins .* got -1"),
         ({"band_bins": 0}, "band_bins .* got 0"),
         ({"widths": []}, "widths"),
         ({"widths": [8, 0]}, "widths"),

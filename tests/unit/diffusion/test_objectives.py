@@ -22,15 +22,19 @@ class RecordingNetwork:
     receptive_radius_frames = 0
     stride_frames = 1
 
-    def __init__(self, answer, heads=()):
+    def __init__(self, answer, heads=(), spread=None):
         self.answer = answer
         self.heads = heads
+        self.spread = spread
 
     def condition(self, mixture):
         return (mixture,)
 
     def regress(self, condition):
         return self.heads
+
+    def log_variance(self, condition):
+        return self.spread
 
     def __call__(self, state, condition, sigma):
         self.state, (self.mixture,), self.sigma = state, condition, sigma
@@ -81,6 +85,22 @@ def test_regression_heads_add_the_mean_of_their_errors_times_a_weight():
             network = _knowing(objective, clean, heads)
             loss = objective.loss(network, clean, mixture, _generator())
             assert loss.item() == pytest.approx(2.5 * weight, abs=1e-5), name
+
+
+def test_what_a_network_says_of_its_spread_is_measured_by_the_likelihood():
+    clean, mixture = _pair()
+    for name, build in OBJECTIVES.items():
+        objective = build()
+        head, losses = (clean + 2).requires_grad_(), []
+        for variance in (2.0, 4.0, 8.0):
+            network = _knowing(objective, clean, (clean, head))
+            network.spread = torch.full_like(clean, variance).log()
+            losses.append(objective.loss(network, clean, mixture, _generator()))
+        # Missed by 2, a square of 4; the heads' errors are 0 and 4.
+        expected = [2 + 0.5 * (math.log(variance) + 4 / variance) for variance in (2, 4, 8)]
+        assert [loss.item() for loss in losses] == pytest.approx(expected, abs=1e-4), name
+        (gradient,) = torch.autograd.grad(losses[1], head)
+        torch.testing.assert_close(gradient.sum(), torch.tensor(2.0))  # of the error alone
 
 
 def test_the_loss_depends_on_its_generator_alone(objective):

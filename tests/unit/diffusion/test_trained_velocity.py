@@ -30,6 +30,9 @@ class LinearNetwork(nn.Module):
     def regress(self, condition):
         return ()
 
+    def log_variance(self, condition):
+        return None
+
     def forward(self, state, condition, sigma):
         bias, slope = self.weights
         weights = bias + slope * sigma[:, None]

@@ -11,7 +11,7 @@ from latentsep.models.model import Model, build_codec
 PART = PartConfig(
     name="stft_ae",
     options={"sample_rate_hz": 8_000, "hop_samples": 64, "mid_bins": 32, "side_bins": 16,
-             "latent_channels": 12, "width": 8, "blocks": 1},
+             "planes": [8, 4], "width": 8, "blocks": 1},
 )  # fmt: skip
 
 

@@ -60,6 +60,9 @@ class CountingNetwork(nn.Module):
     def regress(self, condition):
         return tuple(condition[0] * (head + 1) for head in range(self.heads))
 
+    def log_variance(self, condition):
+        return None
+
     def forward(self, state, condition, sigma):
         self.states.append(state)
         self.mixtures.append(condition[0])

@@ -7,7 +7,7 @@ from tiny_training import TRAINING, random_song, tiny_pool
 from latentsep.errors import ConfigError
 from latentsep.models.codec_folder import CARD_FILE, fill_codec
 from latentsep.models.model import Model, build_codec
-from latentsep.training.codec_task import CodecTask, principal_components, relative_error_db
+from latentsep.training.codec_task import CodecTask, relative_error_db
 from latentsep.training.config import CodecTrainConfig
 from latentsep.training.loop import Trainer
 from latentsep.training.mixing import Mixer
@@ -20,7 +20,7 @@ CODEC = {
         "hop_samples": 64,
         "mid_bins": 32,
         "side_bins": 16,
-        "latent_channels": 12,
+        "planes": [8, 8, 4],
         "width": 16,
         "blocks": 1,
     },
@@ -47,31 +47,19 @@ def _loss(task):
         return task.loss(batch, torch.Generator().manual_seed(0)).item()
 
 
-def test_the_principal_components_of_three_known_directions():
-    axes = torch.linalg.qr(torch.randn((5, 5), generator=torch.Generator().manual_seed(0)))[0]
-    weights = torch.randn((4, 3, 50), generator=torch.Generator().manual_seed(1))
-    spectra = torch.einsum(
-        "df,ndt->nft", axes[:3], weights * torch.tensor([9.0, 3.0, 1.0])[:, None]
-    )
-    components = principal_components(spectra, 3)
-    torch.testing.assert_close(components @ components.T, torch.eye(3), atol=1e-5, rtol=0)
-    overlap = (components @ axes[:3].T).abs()
-    assert (overlap.diagonal() > 0.97).all()
-
-
 def test_the_linear_start_alone_beats_saying_nothing():
     task = _task(latent_noise=0.0)
     task.prepare(np.random.default_rng(0))
-    # Saying nothing costs 0 dB; 12 of 48 directions of coloured noise keep most of it.
+    # Saying nothing costs 0 dB; 20 of 48 directions of coloured noise keep most of it.
     assert _loss(task) < -2
 
 
-def test_fifteen_steps_lower_the_loss(tmp_path):
-    task = _task()
+def test_forty_steps_lower_the_loss(tmp_path):
+    task = _task(learning_rate=0.03)
     trainer = Trainer(task.config, task, tmp_path)
     task.prepare(trainer.rng)
     before = _loss(task)
-    for _ in range(15):
+    for _ in range(40):
         trainer.step()
     assert _loss(task) < before - 0.1
     assert trainer.progress.skipped_steps == 0

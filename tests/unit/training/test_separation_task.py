@@ -83,6 +83,33 @@ def test_silent_vocals_and_a_silent_estimate_give_the_least_log_ratio(monkeypatc
     assert found == pytest.approx(math.log(LEAST_RATIO), rel=1e-4)
 
 
+def test_the_log_ratio_is_that_of_heads_where_a_network_has_some():
+    config = tiny_train_config(loss="log_ratio")
+    sizes = {"widths": [8], "blocks": [1], "bottom_channels": 8, "generator_widths": [8],
+             "generator_blocks": [0], "generator_bottom_channels": 8}  # fmt: skip
+    model = tiny_model(
+        network=PartConfig(name="posterior_unet2d", options=sizes),
+        objective=PartConfig(name="v"),
+        sampling=SamplingConfig(sampler="ddim"),
+    )
+    losses = []
+    for loss in ("log_ratio", "square"):
+        config = tiny_train_config(loss=loss)
+        mixer = Mixer(tiny_pool(), config.data, CROP_SAMPLES, RATE_HZ)
+        task = SeparationTask(config, model, mixer)
+        batch = task.batch(np.random.default_rng(0))
+        losses.append(task.loss(batch, torch.Generator().manual_seed(0)).item())
+    clean, mixture, level = batch
+    (estimate,), heard = (
+        model.network.regress(model.condition(mixture)),
+        level / model.latent_space.scale,
+    )
+    error, whole = ((x * heard).square().mean((1, 2)) for x in (estimate - clean, mixture))
+    ratio = (error / whole + LEAST_RATIO).log().mean()
+    difference = ratio - (estimate - clean).square().mean()
+    assert losses[0] - losses[1] == pytest.approx(difference.item(), abs=1e-4)
+
+
 def test_a_log_ratio_of_v_is_refused():
     config = tiny_train_config(loss="log_ratio")
     model = tiny_model(objective=PartConfig(name="v"), sampling=SamplingConfig(sampler="ddim"))

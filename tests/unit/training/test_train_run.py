@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 import soundfile
+import torch
 import yaml
-from tiny_models import CONFIG, RATE_HZ, noise_waveform
+from tiny_models import CONFIG, RATE_HZ, noise_waveform, tiny_model
 from tiny_training import TRAINING, random_song, tiny_pool, tiny_train_config
 
 from latentsep.errors import ConfigError
-from latentsep.models.folder import CARD_FILE
+from latentsep.models.folder import CARD_FILE, load_model, save_model
 from latentsep.separation.separator import Separator
 from latentsep.training.card import model_card
 from latentsep.training.config import TrainConfig
@@ -43,6 +44,70 @@ def test_a_crop_the_network_cannot_take_is_refused_before_any_work(
     config = tiny_train_config(data={"songs": ["songs/one"]}, crop_frames=crop_frames)
     with pytest.raises(ConfigError, match="crop_frames"):
         train(config, data_folder, tmp_path / "run", tmp_path / "model")
+
+
+LEVELS = {
+    "widths": [8, 12],
+    "blocks": [1, 1],
+    "bottom_channels": 12,
+    "bottom_dilations": [1],
+    "step_channels": 8,
+}
+POSTERIOR = {
+    **CONFIG,
+    "network": {
+        "name": "posterior_unet2d",
+        "options": {
+            **LEVELS,
+            "planes": [32, 16],
+            "band_bins": 4,
+            "generator_widths": [8, 8],
+            "generator_blocks": [1, 1],
+            "generator_bottom_channels": 8,
+        },
+    },
+    "objective": {"name": "v"},
+    "sampling": {"sampler": "ddim"},
+}
+
+
+@pytest.fixture
+def separating_network(tmp_path):
+    """A model folder with a unet2d that has the levels of ``POSTERIOR``'s conditioner."""
+    options = {**LEVELS, "planes": [32, 16], "band_bins": 4}
+    config = {**CONFIG, "network": {"name": "unet2d", "options": options}}
+    save_model(tmp_path / "separating", tiny_model(**config), "card")
+    return str(tmp_path / "separating")
+
+
+def test_a_conditioner_begins_with_the_levels_of_a_network_that_separates(
+    data_folder, tmp_path, separating_network
+):
+    config = tiny_train_config(
+        model=POSTERIOR,
+        data={"songs": ["songs/one"]},
+        duration_s=1e-3,
+        learning_rate=1e-9,
+        conditioner_from=separating_network,
+    )
+    train(config, data_folder, tmp_path / "run", tmp_path / "model")
+    given = load_model(separating_network).network.state_dict()
+    begun = load_model(str(tmp_path / "model")).network.conditioner.state_dict()
+    inside = [name for name in given if not name.startswith(("stem.", "head."))]
+    assert inside
+    for name in inside:
+        torch.testing.assert_close(begun[name], given[name], rtol=1e-2, atol=1e-3)
+
+
+def test_a_conditioner_that_cannot_begin_is_refused(data_folder, tmp_path, separating_network):
+    wider = {**POSTERIOR["network"]["options"], "widths": [8, 16]}
+    network = {"name": "posterior_unet2d", "options": wider}
+    for model, part in ((CONFIG, "takes a unet2d"), ({**POSTERIOR, "network": network}, "sizes")):
+        config = tiny_train_config(
+            model=model, data={"songs": ["songs/one"]}, conditioner_from=separating_network
+        )
+        with pytest.raises(ConfigError, match=part):
+            train(config, data_folder, tmp_path / "run", tmp_path / "model")
 
 
 def test_the_card_names_its_sources_and_its_training():

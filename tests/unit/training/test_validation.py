@@ -71,7 +71,7 @@ def _codec_trainer(folder, excerpts=None):
     from latentsep.models.model import build_codec
 
     options = {
-        **CONFIG["codec"]["options"], "latent_channels": 12, "width": 16, "blocks": 1,
+        **CONFIG["codec"]["options"], "planes": [2, 1], "width": 16, "blocks": 1,
     }  # fmt: skip
     settings = tiny_train_config().model_dump(exclude={"model", *_OF_MODELS})
     codec = {"name": "stft_ae", "options": options}
@@ -84,7 +84,7 @@ def _codec_trainer(folder, excerpts=None):
     return Trainer(config, CodecTask(config, built, mixer), folder, excerpts)
 
 
-_OF_MODELS = ("loss", "start_from", "codec_weights", "codec_revision")
+_OF_MODELS = ("loss", "start_from", "conditioner_from", "codec_weights", "codec_revision")
 TRAINERS = {"model": _trainer, "codec": _codec_trainer, "mask U-Net": _mask_unet_trainer}
 
 

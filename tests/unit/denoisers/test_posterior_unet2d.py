@@ -2,18 +2,21 @@ import pytest
 import torch
 from tiny_models import randomise
 
-from latentsep.denoisers.posterior_unet1d import LOG_VARIANCE_RANGE, PosteriorUNet1d
+from latentsep.denoisers.posterior_unet2d import LOG_VARIANCE_RANGE, PosteriorUNet2d
 from latentsep.diffusion.objectives import VelocityObjective
 from latentsep.diffusion.samplers import ddim
 from latentsep.diffusion.schedule import Level
 
 SIZES = {
-    "conditioner_widths": [8, 12],
+    "planes": [4, 2],
+    "widths": [8, 12],
+    "blocks": [1, 1],
+    "bottom_channels": 12,
     "generator_widths": [8, 12],
-    "conditioner_blocks": 1,
+    "generator_blocks": [1, 1],
+    "generator_bottom_channels": 12,
     "bottom_dilations": [1],
     "step_channels": 8,
-    "features": 4,
 }
 CHANNELS = 6
 
@@ -24,24 +27,16 @@ def _noise(seed, *shape):
 
 def _network(**options):
     """A conditioner with something to say, and a generator that corrects nothing."""
-    network = PosteriorUNet1d(CHANNELS, **{**SIZES, **options})
+    network = PosteriorUNet2d(CHANNELS, **{**SIZES, **options})
     randomise(network.conditioner, 1)
     return network.eval().requires_grad_(False)
-
-
-@pytest.mark.parametrize("patch_frames", [1, 2, 4])
-def test_folding_and_unfolding_changes_nothing(patch_frames):
-    network = _network(patch_frames=patch_frames)
-    latents = _noise(0, 3, CHANNELS, 16)
-    assert torch.equal(network._unfold(network._fold(latents)), latents)
-    assert network._fold(latents).shape == (3, CHANNELS * patch_frames, 16 // patch_frames)
 
 
 @pytest.mark.parametrize("sigma", [1.0, 0.7, 0.2, 0.01])
 def test_without_a_correction_the_estimate_is_the_gaussians_posterior_mean(sigma):
     network, mixture, state = _network(), _noise(1, 2, CHANNELS, 16), _noise(2, 2, CHANNELS, 16)
     condition = network.condition(mixture)
-    _, mean, log_variance, _ = condition
+    _, mean, log_variance = condition
     level = Level((1 - sigma**2) ** 0.5, sigma)
     estimate = VelocityObjective().clean(network, state, condition, level)
     # c ~ N(m, S), x = a c + s n: E[c | x] = m + a S / (a^2 S + s^2) (x - a m).
@@ -54,7 +49,7 @@ def test_without_a_correction_the_estimate_is_the_gaussians_posterior_mean(sigma
 def test_sampling_without_a_correction_draws_from_the_conditioners_gaussian():
     network, objective = _network(), VelocityObjective()
     condition = network.condition(_noise(3, 1, CHANNELS, 8))
-    _, mean, log_variance, _ = condition
+    _, mean, log_variance = condition
     items = 4_000
     many = tuple(part.expand(items, *part.shape[1:]) for part in condition)
     start = _noise(4, items, CHANNELS, 8)
@@ -82,14 +77,14 @@ def test_the_regression_is_the_mean_and_one_step_starts_there():
 
 def test_an_uncertain_conditioner_stays_in_its_range():
     network = _network()
-    network.conditioner.conv_out.bias.fill_(1e6)
+    network.conditioner.head.bias.fill_(1e6)
     assert network.condition(_noise(7, 1, CHANNELS, 16))[2].max() == LOG_VARIANCE_RANGE[1]
 
 
 def test_training_finds_mean_and_variance_of_what_the_mixture_leaves_open():
     """Vocals are half the mixture, plus noise of deviation 0.3 that nobody can foresee."""
     torch.manual_seed(0)
-    network = PosteriorUNet1d(CHANNELS, **SIZES)
+    network = PosteriorUNet2d(CHANNELS, **SIZES)
     objective = VelocityObjective(start_share=0.25)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
     generator = torch.Generator().manual_seed(0)
@@ -101,14 +96,15 @@ def test_training_finds_mean_and_variance_of_what_the_mixture_leaves_open():
         loss.backward()
         optimizer.step()
     mixture = torch.randn((16, CHANNELS, 16), generator=generator)
-    _, mean, log_variance, _ = network.condition(mixture)
+    _, mean, log_variance = network.condition(mixture)
     assert (mean - mixture / 2).square().mean().sqrt() < 0.1
     assert (log_variance / 2).exp().mean().item() == pytest.approx(0.3, rel=0.3)
 
 
 @pytest.mark.parametrize(
-    "options", [{"patch_frames": 0}, {"features": 0}, {"generator_widths": [8]}]
+    "options",
+    [{"planes": [4]}, {"band_bins": 0}, {"generator_widths": [8], "generator_blocks": [1]}],
 )
 def test_impossible_sizes_are_refused(options):
     with pytest.raises(ValueError, match="got"):
-        PosteriorUNet1d(CHANNELS, **{**SIZES, **options})
+        PosteriorUNet2d(CHANNELS, **{**SIZES, **options})
