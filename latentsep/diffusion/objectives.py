@@ -137,19 +137,27 @@ class VelocityObjective:
         high_noise: the density of the other examples' times grows as ``t ** high_noise``: 0 is
             even, 1 puts three quarters of them above ``t = 0.5``.
         regression_weight: of the loss of the network's regression heads, where it has any.
+        temperature: deviation of the noise that samplers start from; 1 draws from the posterior,
+            less draws nearer to its mean (Kingma and Dhariwal, Glow, NeurIPS 2018, section 6, for
+            another kind of model). Training is not changed by it.
     """
 
     process: Process = "diffusion"
     max_steps = 1_000
 
     def __init__(
-        self, start_share: float = 0.0, high_noise: float = 0.0, regression_weight: float = 1.0
+        self,
+        start_share: float = 0.0,
+        high_noise: float = 0.0,
+        regression_weight: float = 1.0,
+        temperature: float = 1.0,
     ) -> None:
-        _check_in(0, 1, start_share=start_share)
+        _check_in(0, 1, start_share=start_share, temperature=temperature)
         _check_in(0, math.inf, high_noise=high_noise, regression_weight=regression_weight)
         self.start_share = start_share
         self.high_noise = high_noise
         self.regression_weight = regression_weight
+        self.temperature = temperature
 
     def loss(
         self,
@@ -176,7 +184,7 @@ class VelocityObjective:
     def start(self, mixture: Tensor, noise: Callable[[], Tensor]) -> Tensor:
         """Noise."""
         del mixture  # it is the network's condition
-        return noise()
+        return self.temperature * noise()
 
     def schedule(self, steps: int, first_t: float = 1.0) -> Schedule:
         """Levels at evenly spaced times."""
