@@ -66,7 +66,7 @@ class StftAeCodec(nn.Module):
         check_numbers(band_bins=band_bins, width=width, blocks=blocks)
         self.bands = -(-mid_bins // band_bins)
         self.planes = tuple(planes)
-        _check_planes(self.planes, self.bands)
+        _check_planes(self.planes, self.bands, 2 * band_bins)
         self.sample_rate_hz = sample_rate_hz
         self.hop_samples = hop_samples
         self.latent_channels = sum(planes)
@@ -148,9 +148,14 @@ class StftAeCodec(nn.Module):
         return x / level, torch.where(power > POWER_FLOOR, level, 0)
 
 
-def _check_planes(planes: tuple[int, ...], bands: int) -> None:
+def _check_planes(planes: tuple[int, ...], bands: int, bins: int) -> None:
     if not planes or planes[0] > bands or min(planes) < 1 or list(planes) != sorted(planes)[::-1]:
         raise ValueError(
             f"planes must be at least one count of bands, 1 to {bands}, none above the one before, "
             f"got {list(planes)}"
+        )
+    if len(planes) > bins:
+        raise ValueError(
+            f"a band has {bins} bins of mid and side and can have no more planes, got {len(planes)}"
+            f": {list(planes)}; take fewer planes or larger bands"
         )

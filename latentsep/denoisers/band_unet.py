@@ -52,6 +52,14 @@ class BandUNet(nn.Module):
         self.stride_frames = 2 ** (len(widths) - 1)
         coarse_bands = -(-rows // (band_bins * self.stride_frames))
         self.bands = coarse_bands * self.stride_frames
+        self.level_sizes = {
+            "bands": self.bands,
+            "widths": list(widths),
+            "blocks": list(blocks),
+            "bottom_channels": bottom_channels,
+            "bottom_dilations": list(bottom_dilations),
+            "step_channels": step_channels,
+        }
         self._add_levels(inputs, outputs, widths, blocks)
         wide = widths[-1] * coarse_bands
         self.bottom = Bottom(wide, bottom_channels, bottom_dilations, step_channels)
@@ -92,13 +100,12 @@ class BandUNet(nn.Module):
         Raises:
             ValueError: its levels have other sizes.
         """
-        inside = {n: x for n, x in given.state_dict().items() if not n.startswith(ENDS)}
-        own = {n: x for n, x in self.state_dict().items() if not n.startswith(ENDS)}
-        if {n: x.shape for n, x in inside.items()} != {n: x.shape for n, x in own.items()}:
+        if given.level_sizes != self.level_sizes:
             raise ValueError(
-                "the levels of the two U-Nets have other sizes; bands, widths, blocks and those of "
-                "the bottom must be the same"
+                f"levels of {given.level_sizes} cannot begin levels of {self.level_sizes}; bands, "
+                "widths, blocks, bottom and step must have the same sizes"
             )
+        inside = {n: x for n, x in given.state_dict().items() if not n.startswith(ENDS)}
         self.load_state_dict(inside, strict=False)
 
     def stacked(self, channels: Tensor, planes: Sequence[int]) -> Tensor:

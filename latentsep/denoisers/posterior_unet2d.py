@@ -37,6 +37,9 @@ class PosteriorUNet2d(nn.Module):
         generator_widths, generator_blocks, generator_bottom_channels: of the generator, whose
             dilations are the conditioner's.
         step_channels: see ``BandUNet``.
+
+    Raises:
+        ValueError: impossible options.
     """
 
     local = True
@@ -59,7 +62,7 @@ class PosteriorUNet2d(nn.Module):
         super().__init__()
         if len(widths) != len(generator_widths):
             raise ValueError(
-                "conditioner and generator need as many levels as each other, got "
+                "widths and generator_widths must be equally many, got "
                 f"{list(widths)} and {list(generator_widths)}"
             )
         self.planes = (latent_channels,) if planes is None else tuple(planes)
@@ -69,16 +72,11 @@ class PosteriorUNet2d(nn.Module):
         self.conditioner = BandUNet(
             2 * count, 3 * count, rows, band_bins, widths, blocks, bottom_channels, *bottom
         )
-        self.generator = BandUNet(
-            4 * count,
-            count,
-            rows,
-            generator_band_bins,
-            generator_widths,
-            generator_blocks,
-            generator_bottom_channels,
-            *bottom,
-        )
+        sizes = (generator_band_bins, generator_widths, generator_blocks, generator_bottom_channels)
+        try:
+            self.generator = BandUNet(4 * count, count, rows, *sizes, *bottom)
+        except ValueError as error:
+            raise ValueError(f"of the generator: {error}") from error
         self.stride_frames = self.conditioner.stride_frames
         self.receptive_radius_frames = (
             self.conditioner.receptive_radius_frames + self.generator.receptive_radius_frames
@@ -86,6 +84,7 @@ class PosteriorUNet2d(nn.Module):
 
     def condition(self, mixture: Tensor) -> Condition:
         """Mixture, mean and log variance, all of each channel and frame."""
+        # Neighbours of learned latents are bands, so for them ``log_power`` is a rough power only.
         mixtures = self.conditioner.stacked(mixture, self.planes)
         image = torch.cat([mixtures, log_power(mixtures)], dim=1)
         # The conditioner has no step of its own; it stands at the start.

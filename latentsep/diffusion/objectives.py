@@ -32,6 +32,8 @@ class Objective(Protocol):
 
     process: Process
     max_steps: int
+    temperature: float
+    """Deviation of the noise that samplers are given; 1 where draws are to be the posterior's."""
 
     def loss(
         self,
@@ -74,6 +76,7 @@ class BridgeObjective:
 
     process: Process = "bridge"
     max_steps = 64
+    temperature = 1.0
 
     def __init__(
         self, spread: float = 0.15, start_share: float = 0.5, regression_weight: float = 1.0
@@ -137,9 +140,9 @@ class VelocityObjective:
         high_noise: the density of the other examples' times grows as ``t ** high_noise``: 0 is
             even, 1 puts three quarters of them above ``t = 0.5``.
         regression_weight: of the loss of the network's regression heads, where it has any.
-        temperature: deviation of the noise that samplers start from; 1 draws from the posterior,
+        temperature: deviation of the noise that samplers are given; 1 draws from the posterior,
             less draws nearer to its mean (Kingma and Dhariwal, Glow, NeurIPS 2018, section 6, for
-            another kind of model). Training is not changed by it.
+            another kind of model). What is learned does not depend on it.
     """
 
     process: Process = "diffusion"
@@ -152,8 +155,10 @@ class VelocityObjective:
         regression_weight: float = 1.0,
         temperature: float = 1.0,
     ) -> None:
-        _check_in(0, 1, start_share=start_share, temperature=temperature)
+        _check_in(0, 1, start_share=start_share)
         _check_in(0, math.inf, high_noise=high_noise, regression_weight=regression_weight)
+        if not 0 < temperature <= 1:
+            raise ValueError(f"temperature must be above 0 and at most 1, got {temperature}")
         self.start_share = start_share
         self.high_noise = high_noise
         self.regression_weight = regression_weight
@@ -184,7 +189,7 @@ class VelocityObjective:
     def start(self, mixture: Tensor, noise: Callable[[], Tensor]) -> Tensor:
         """Noise."""
         del mixture  # it is the network's condition
-        return self.temperature * noise()
+        return noise()
 
     def schedule(self, steps: int, first_t: float = 1.0) -> Schedule:
         """Levels at evenly spaced times."""

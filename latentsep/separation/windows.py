@@ -42,7 +42,8 @@ class WindowVocals:
     Attributes:
         vocals: ``[channel, plan.core_samples]`` on the CPU.
         energies: ``[2, plan.core_hops]`` float64 on the CPU: of the draws' latents around their
-            mean, and of that mean, frame by frame; None for a single draw.
+            mean, as wide as temperature 1 would have them, and of that mean, frame by frame; None
+            for a single draw.
     """
 
     vocals: Tensor
@@ -107,9 +108,10 @@ class WindowSeparator:
         if self.draws == 1:
             return WindowVocals(self._finish(guide, mixture, error=None))
         power = space.scale.square()
-        spread, energy = ((parts / power).sum(dim=0) for parts in (variance, latents.square()))
-        # Of the mean of draws like the truth itself.
-        error = (1 + 1 / self.draws) * spread / energy.clamp(min=ENERGY_FLOOR)
+        drawn, energy = ((parts / power).sum(dim=0) for parts in (variance, latents.square()))
+        # Colder draws than the truth lie closer together than it lies to their mean.
+        spread = drawn / self.model.objective.temperature**2
+        error = (spread + drawn / self.draws) / energy.clamp(min=ENERGY_FLOOR)
         # The rim is a neighbour's core, which counts it.
         core = slice(self.plan.rim_frames, self.plan.rim_frames + self.plan.core_hops)
         energies = torch.stack([spread, energy])[:, core].cpu().double()
@@ -121,7 +123,7 @@ class WindowSeparator:
 
         def noise(step: int) -> Tensor:
             pieces = [w.noise.frames(draw, step, w.first_frame + first, frames) for w in windows]
-            return torch.stack(pieces).to(self.device)
+            return self.model.objective.temperature * torch.stack(pieces).to(self.device)
 
         start = self.model.objective.start(tape.mixture, lambda: noise(START_STEP))
         if self.warm_start is not None:

@@ -1,8 +1,15 @@
 """What a training file in ``configs/train`` says."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from latentsep.models.config import Frozen, ModelConfig, PartConfig
 
@@ -75,7 +82,9 @@ class ScheduleConfig(Frozen):
     batch_items: PositiveInt = 8
     crop_frames: PositiveInt = Field(256, description="codec frames per example")
     optimizer: Literal["adamw", "muon"] = Field(
-        "muon", description="muon: for the kernels of convolutions, with adamw for the rest"
+        "muon",
+        description="muon: for tensors of three axes and more, kernels of convolutions above "
+        "all, with adamw for the rest",
     )
     learning_rate: PositiveFloat = 1e-3
     warmup_steps: PositiveInt = 200
@@ -120,6 +129,15 @@ class TrainConfig(ScheduleConfig):
     codec_revision: str | None = Field(
         None, description="commit, tag or branch on the hub; a commit never changes"
     )
+
+    @model_validator(mode="after")
+    def _begins_once(self) -> Self:
+        if self.start_from is not None and self.conditioner_from is not None:
+            raise ValueError(
+                f"start_from {self.start_from!r} and conditioner_from {self.conditioner_from!r} "
+                "both say where the conditioner begins; leave one out"
+            )
+        return self
 
 
 class CodecTrainConfig(ScheduleConfig):

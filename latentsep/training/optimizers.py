@@ -7,7 +7,8 @@ from latentsep.training.config import ScheduleConfig
 from latentsep.training.muon import Muon
 
 KERNEL_AXES = 3
-"""Kernels of convolutions have output channels, input channels and taps."""
+"""Kernels of convolutions have output channels, input channels and taps. The few other parameters
+of as many axes go with them."""
 
 
 def make_optimizers(module: nn.Module, config: ScheduleConfig) -> list[torch.optim.Optimizer]:

@@ -136,8 +136,9 @@ def _begin_conditioner(model: Model, source: str) -> None:
     own, given = model.network, load_model(source).network
     if not isinstance(own, PosteriorUNet2d) or not isinstance(given, UNet2d):
         raise ConfigError(
-            f"conditioner_from {source!r} is for the network posterior_unet2d and takes a unet2d, "
-            f"got {type(own).__name__} and {type(given).__name__}"
+            f"conditioner_from {source!r}: the network of the training must be a posterior_unet2d "
+            f"and that of the source a unet2d; that of the training is {type(own).__name__}, that "
+            f"of the source {type(given).__name__}; leave it out or take another source"
         )
     try:
         own.conditioner.begin_inside(given)

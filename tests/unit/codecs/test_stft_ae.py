@@ -108,7 +108,14 @@ def test_the_bands_are_where_channels_sound():
 
 @pytest.mark.parametrize(
     "options",
-    [{"side_bins": 13}, {"mid_bins": 17}, {"planes": [4]}, {"planes": [2, 3]}, {"planes": []}],
+    [
+        {"side_bins": 13},
+        {"mid_bins": 17},
+        {"planes": [4]},
+        {"planes": [2, 3]},
+        {"planes": []},
+        {"planes": [1] * 9},
+    ],
 )
 def test_impossible_sizes_are_refused(options):
     with pytest.raises(ValueError, match="got"):

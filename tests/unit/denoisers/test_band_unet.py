@@ -58,10 +58,13 @@ def test_levels_inside_are_taken_over_and_both_ends_are_kept():
     assert all(torch.equal(after[name], taken[name]) for name in after.keys() - ends)
 
 
-@pytest.mark.parametrize("changes", [{"widths": [8, 16]}, {"rows": 16}, {"blocks": [1, 2]}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"widths": [8, 16]}, {"rows": 16}, {"blocks": [1, 2]}, {"bottom_dilations": [2]}],
+)
 def test_levels_of_other_sizes_are_refused(changes):
     unet = _unet()
     before = _state(unet)
-    with pytest.raises(ValueError, match="other sizes"):
+    with pytest.raises(ValueError, match="must have the same sizes"):
         unet.begin_inside(_unet(**changes))
     assert all(torch.equal(tensor, before[name]) for name, tensor in _state(unet).items())

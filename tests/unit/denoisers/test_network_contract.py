@@ -7,6 +7,7 @@ from tiny_models import randomise
 
 from latentsep.denoisers import NETWORKS, Network
 from latentsep.denoisers.band_unet import BandUNet
+from latentsep.denoisers.posterior_unet2d import PosteriorUNet2d
 
 CHANNELS = 6
 FRAMES = 48
@@ -177,6 +178,7 @@ def test_a_variance_is_one_of_each_latent_of_a_head(network):
     mixture, _ = _inputs(12, 2, FRAMES)
     condition = network.condition(mixture)
     log_variance = network.log_variance(condition)
+    assert (log_variance is not None) == isinstance(network, PosteriorUNet2d)
     if log_variance is not None:
         assert log_variance.shape == network.regress(condition)[-1].shape
 

@@ -119,17 +119,12 @@ def test_a_sampler_starts_where_the_process_does(objective):
         assert objective.start(mixture, lambda: pytest.fail("noise was drawn")) is mixture
     else:
         noise = torch.ones(SHAPE)
-        torch.testing.assert_close(objective.start(mixture, lambda: noise), noise)
+        assert objective.start(mixture, lambda: noise) is noise
 
 
-def test_a_temperature_is_the_deviation_of_the_noise_that_samplers_start_from():
-    start = VelocityObjective(temperature=0.25).start(torch.zeros(SHAPE), lambda: torch.ones(SHAPE))
-    torch.testing.assert_close(start, torch.full(SHAPE, 0.25))
-
-
-@pytest.mark.parametrize("temperature", [-0.1, 1.1, float("nan")])
+@pytest.mark.parametrize("temperature", [-0.1, 0, 1.1, float("nan")])
 def test_a_temperature_out_of_range_is_refused(temperature):
-    with pytest.raises(ValueError, match=r"temperature must lie in 0\.\.1"):
+    with pytest.raises(ValueError, match="temperature must be above 0 and at most 1"):
         VelocityObjective(temperature=temperature)
 
 

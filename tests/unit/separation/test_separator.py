@@ -250,6 +250,10 @@ def test_the_mean_of_many_draws_scatters_less():
 
 def _spread_db(spread=0.3, track_id="", waveform=None, **options):
     model = tiny_model(objective={"name": "bridge", "options": {"spread": spread}})
+    return _spread_of_db(model, track_id, waveform, **options)
+
+
+def _spread_of_db(model, track_id="", waveform=None, **options):
     separator = Separator(model, SeparationOptions(**{"steps": 2, **options}))
     session = separator.session(RATE_HZ, 2, track_id)
     session.push(noise_waveform(17, 20_000) if waveform is None else waveform)
@@ -272,6 +276,48 @@ def test_more_noise_in_the_sampler_spreads_the_draws_more():
     spreads_db = [_spread_db(spread, draws=4) for spread in (0.1, 0.3, 1.0)]
     assert spreads_db == sorted(spreads_db)
     assert spreads_db[-1] > spreads_db[0] + 6
+
+
+def _gaussian_model(temperature, **sampling):
+    """A posterior network that draws from its conditioner's Gaussian: nothing is corrected."""
+    sizes = {
+        "planes": [32, 16],
+        "widths": [8, 12],
+        "blocks": [1, 1],
+        "bottom_channels": 12,
+        "bottom_dilations": [1],
+        "generator_widths": [8, 8],
+        "generator_blocks": [1, 1],
+        "generator_bottom_channels": 8,
+    }
+    model = tiny_model(
+        network={"name": "posterior_unet2d", "options": sizes},
+        objective={"name": "v", "options": {"temperature": temperature}},
+        sampling={"steps": 8, **sampling},
+        refinement={"mode": "off", "window_samples": 256},
+    )
+    for parameter in model.network.generator.head.parameters():
+        torch.nn.init.zeros_(parameter)
+    return model
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [{"sampler": "ddim"}, {"sampler": "ddim_refined", "options": {"cutoff_hz": 500}}],
+)
+def test_colder_draws_lie_closer_together_and_tell_of_the_same_spread(sampling):
+    mixture, energies, spreads_db = noise_waveform(0, 20_000), {}, {}
+    for temperature in (1.0, 0.5):
+        model = _gaussian_model(temperature, **sampling)
+        one, two = (
+            Separator(model, SeparationOptions(seed=seed)).separate(mixture, RATE_HZ).vocals
+            for seed in (1, 2)
+        )
+        energies[temperature] = np.square(one - two).mean()
+        spreads_db[temperature] = _spread_of_db(model, draws=4)
+    # Half the deviation between samples of a Gaussian, or a quarter of the energy.
+    assert energies[0.5] / energies[1.0] == pytest.approx(0.25, rel=0.05)
+    assert spreads_db[0.5] == pytest.approx(spreads_db[1.0], abs=0.3)
 
 
 def test_more_draws_measure_the_same_spread_better():

@@ -102,7 +102,10 @@ def test_a_conditioner_begins_with_the_levels_of_a_network_that_separates(
 def test_a_conditioner_that_cannot_begin_is_refused(data_folder, tmp_path, separating_network):
     wider = {**POSTERIOR["network"]["options"], "widths": [8, 16]}
     network = {"name": "posterior_unet2d", "options": wider}
-    for model, part in ((CONFIG, "takes a unet2d"), ({**POSTERIOR, "network": network}, "sizes")):
+    for model, part in (
+        (CONFIG, "that of the training is UNet1d"),
+        ({**POSTERIOR, "network": network}, "same sizes"),
+    ):
         config = tiny_train_config(
             model=model, data={"songs": ["songs/one"]}, conditioner_from=separating_network
         )
