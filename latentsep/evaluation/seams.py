@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from latentsep.audio.waveform import Waveform
+from latentsep.errors import ConfigError
 from latentsep.models.model import Model
 from latentsep.quality.border_flux import Flux, excess_percent, places_between, spectral_flux
 from latentsep.separation.noise import TrackNoise
@@ -46,7 +47,8 @@ def measure_seams(
 
     Raises:
         ValueError: the mixture has another rate.
-        ConfigError: the options, or one of the other chunk lengths, are impossible for the model.
+        ConfigError: the options are impossible for the model. Another chunk length that is too
+            short for its contexts has no figure.
     """
     separator = Separator(model, options)
     if sample_rate_hz != separator.sample_rate_hz:
@@ -62,11 +64,21 @@ def measure_seams(
         shifted = moved[:, moved.shape[1] - vocals.shape[1] :]
         yield _change(f"grid shifted by {strides} strides", shifted, vocals)
     for segment_s in CHUNKS_S:
-        other = Separator(model, options.model_copy(update={"segment_s": segment_s}))
-        cut = other.separate(mixture, sample_rate_hz).vocals
-        yield _change(f"chunks of {segment_s:.0f} s", cut, vocals)
+        yield _chunk_figure(model, options, segment_s, mixture, vocals)
     yield from _halo_figures(separator, mixture, vocals)
     yield from flux.figures()
+
+
+def _chunk_figure(
+    model: Model, options: SeparationOptions, segment_s: float, mixture: Waveform, vocals: Waveform
+) -> SeamFigure:
+    """What chunks of another length change; the mixture is at the model's rate."""
+    name = f"chunks of {segment_s:.0f} s"
+    try:
+        other = Separator(model, options.model_copy(update={"segment_s": segment_s}))
+    except ConfigError:  # these options fit with the model's own chunks, so the length is too short
+        return SeamFigure(name, None, "dB")
+    return _change(name, other.separate(mixture, other.sample_rate_hz).vocals, vocals)
 
 
 class _MovedNoise(TrackNoise):

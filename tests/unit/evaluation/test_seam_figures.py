@@ -97,3 +97,9 @@ def test_a_mixture_at_another_rate_is_refused():
 def test_stems_without_sound_do_not_change_and_have_no_flux():
     figures = _figures(tiny_model(), np.zeros((2, 2 * RATE_HZ), np.float32))
     assert set(figures.values()) == {-math.inf}
+
+
+def test_chunks_too_short_for_the_contexts_of_a_model_have_no_figure():
+    figures = _figures(tiny_model(chunk={"frames": 2_048, "context_frames": 700}))
+    assert figures["chunks of 10 s"] is None
+    assert figures["chunks of 25 s"] < -100
