@@ -60,6 +60,9 @@ def cluster(
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # While Ray ends, its own threads may still ask it something, and it would start a new cluster.
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
+    # What a job fetches it answers for; what it leaves behind when it stops in the middle fails
+    # because it stopped, and nobody need read that.
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     # Ray's C++ parts write to stderr what is of no use to whoever separates music.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if address is None:
