@@ -86,7 +86,13 @@ _QUALITY = (
     _column("limited_samples", _LONG, "sample", "vocals samples held back so that the sum fits"),
     _optional("bleed_db", _FLOAT, "dB", "spectral overlap of the stems; lower is cleaner"),
     _optional("bandwidth_hz", _FLOAT, "Hz", "highest frequency the mixture carries"),
-    _optional("draw_spread_db", _FLOAT, "dB", "spread of the draws to their mean; null for one"),
+    _optional(
+        "draw_spread_db",
+        _FLOAT,
+        "dB",
+        "spread of the draws to their mean, as wide as a `temperature` of 1 would have it; null "
+        "for one",
+    ),
     _optional(
         "draw_spread_by_second_db",
         pa.list_(pa.float32()),
