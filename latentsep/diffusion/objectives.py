@@ -34,6 +34,8 @@ class Objective(Protocol):
     max_steps: int
     temperature: float
     """Deviation of the noise that samplers are given; 1 where draws are to be the posterior's."""
+    regression_weight: float
+    """Of the loss of the network's regression heads, where it has any."""
 
     def loss(
         self,

@@ -118,12 +118,14 @@ def set_latent_scale(
 
 
 def _check_loss(config: TrainConfig, model: Model) -> None:
-    headless = isinstance(model.network, SkipHead)
-    if config.loss != "square" and headless and not isinstance(model.objective, BridgeObjective):
+    objective = model.objective
+    heads_count = not isinstance(model.network, SkipHead) and objective.regression_weight > 0
+    if config.loss != "square" and not heads_count and not isinstance(objective, BridgeObjective):
         raise ConfigError(
-            f"loss {config.loss!r} is for clean estimates, and the network "
-            f"{config.model.network.name!r} makes none for the objective "
-            f"{config.model.objective.name!r}; set loss: square"
+            f"loss {config.loss!r} is for clean estimates, and with regression_weight "
+            f"{objective.regression_weight:g} the network {config.model.network.name!r} has none "
+            f"for the objective {config.model.objective.name!r}; set loss: square, or take a "
+            "network with regression heads and a regression_weight above 0"
         )
 
 

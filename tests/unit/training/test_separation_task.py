@@ -54,6 +54,13 @@ def test_a_pair_shares_the_level_of_its_mixture():
     torch.testing.assert_close(mixture * level, space.encode(vocals + rest))
 
 
+SMALL_POSTERIOR = PartConfig(
+    name="posterior_unet2d",
+    options={"widths": [8], "blocks": [1], "bottom_channels": 8, "generator_widths": [8],
+             "generator_blocks": [0], "generator_bottom_channels": 8},
+)  # fmt: skip
+
+
 def log_ratio_task(**settings):
     config = tiny_train_config(loss="log_ratio", **settings)
     model = tiny_model()
@@ -84,11 +91,8 @@ def test_silent_vocals_and_a_silent_estimate_give_the_least_log_ratio(monkeypatc
 
 
 def test_the_log_ratio_is_that_of_heads_where_a_network_has_some():
-    config = tiny_train_config(loss="log_ratio")
-    sizes = {"widths": [8], "blocks": [1], "bottom_channels": 8, "generator_widths": [8],
-             "generator_blocks": [0], "generator_bottom_channels": 8}  # fmt: skip
     model = tiny_model(
-        network=PartConfig(name="posterior_unet2d", options=sizes),
+        network=SMALL_POSTERIOR,
         objective=PartConfig(name="v"),
         sampling=SamplingConfig(sampler="ddim"),
     )
@@ -110,9 +114,16 @@ def test_the_log_ratio_is_that_of_heads_where_a_network_has_some():
     assert losses[0] - losses[1] == pytest.approx(difference.item(), abs=1e-4)
 
 
-def test_a_log_ratio_of_v_is_refused():
+@pytest.mark.parametrize(
+    ("network", "regression_weight"), [({}, 1.0), ({"network": SMALL_POSTERIOR}, 0.0)]
+)
+def test_a_log_ratio_that_measures_no_estimate_is_refused(network, regression_weight):
     config = tiny_train_config(loss="log_ratio")
-    model = tiny_model(objective=PartConfig(name="v"), sampling=SamplingConfig(sampler="ddim"))
+    model = tiny_model(
+        objective=PartConfig(name="v", options={"regression_weight": regression_weight}),
+        sampling=SamplingConfig(sampler="ddim"),
+        **network,
+    )
     mixer = Mixer(tiny_pool(), config.data, CROP_SAMPLES, RATE_HZ)
     with pytest.raises(ConfigError, match="loss: square"):
         SeparationTask(config, model, mixer)
