@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from latentsep.models.folder import bundled_folder, read_model_file
 from latentsep.models.model import Model, build_codec
 from latentsep.separation.options import SeparationOptions
 from latentsep.separation.plan import plan_windows
@@ -27,3 +28,10 @@ def test_every_training_file_builds_what_it_describes(file):
         steps = config.model.sampling.steps
         assert plan_windows(model, SeparationOptions(), steps).core_hops > 0
         assert config.crop_frames % model.network.stride_frames == 0
+
+
+@pytest.mark.parametrize(("file", "name"), [("base", "default"), ("ldm_small", "ldm-small")])
+def test_the_file_of_a_bundled_model_can_start_from_it(file, name):
+    trained = read_train_config(FOLDER / f"{file}.yaml").model
+    bundled = read_model_file(bundled_folder() / name).model
+    assert (trained.name, trained.codec, trained.network) == (name, bundled.codec, bundled.network)
